@@ -1,0 +1,136 @@
+use embedded_io_async::{Read, Write};
+
+use super::WebSocket;
+use crate::{
+    blocking::Refused,
+    Buffer, Config, Error, Random, Request, Role, Unmasked,
+    handshake::{ClientHandshake, HeadLine, RequestHead, Response, ServerHandshake, ServerStep, Step},
+    proto::Session,
+};
+
+/// Performs the opening handshake of a client over a connected transport (RFC 6455 section 4.1).
+///
+/// `random` makes the key of the handshake and a masking key a frame. The response's head may be longer than `rx`.
+///
+/// # Errors
+/// [`Error::Handshake`] if the server does not agree, or the request cannot be sent as it is; [`Error::Misuse`] if a
+/// buffer is too small; [`Error::Io`] of the transport.
+///
+/// # Cancel safety
+/// A handshake that is dropped is over: drop the transport too.
+pub async fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
+    io: T,
+    request: &Request<'_>,
+    random: G,
+    rx: R,
+    tx: W,
+) -> Result<WebSocket<T, G, R, W>, Error<T::Error>> {
+    connect_with(io, request, random, rx, tx, &mut |_| {}).await.map_err(|refused| refused.error)
+}
+
+/// Like [`connect`], and shows each line of the response's head to `observe`; a refusal comes with the beginning of
+/// its body.
+///
+/// # Errors
+/// Like [`connect`].
+///
+/// # Cancel safety
+/// A handshake that is dropped is over: drop the transport too.
+#[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
+pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
+    mut io: T,
+    request: &Request<'_>,
+    mut random: G,
+    mut rx: R,
+    mut tx: W,
+    observe: &mut dyn FnMut(HeadLine<'_>),
+) -> Result<WebSocket<T, G, R, W>, Refused<T::Error, R>> {
+    let mut handshake = match Session::check_buffers(rx.bytes(), tx.bytes())
+        .map_err(Error::from)
+        .and_then(|()| ClientHandshake::new(request, &mut random).map_err(Error::from))
+    {
+        Ok(handshake) => handshake,
+        Err(error) => return Err(Refused { error, rx, body: 0..0 }),
+    };
+    if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), observe).await {
+        return Err(Refused { error, rx, body: handshake.early() });
+    }
+    let session = Session::with_early(Role::Client, &request.config, handshake.early());
+    let subprotocol = handshake.subprotocol().and_then(|index| u8::try_from(index).ok());
+    Ok(WebSocket { io, session, random, rx, tx, subprotocol })
+}
+
+async fn run<T: Read + Write>(
+    io: &mut T,
+    handshake: &mut ClientHandshake<'_>,
+    rx: &mut [u8],
+    tx: &mut [u8],
+    observe: &mut dyn FnMut(HeadLine<'_>),
+) -> Result<(), Error<T::Error>> {
+    loop {
+        match handshake.poll(rx, tx, observe)? {
+            Step::Transmit => match io.write(handshake.pending(tx)).await.map_err(Error::Io)? {
+                0 => return Err(Error::WriteZero),
+                n => handshake.sent(n)?,
+            },
+            Step::Flush => {
+                io.flush().await.map_err(Error::Io)?;
+                handshake.flushed();
+            }
+            Step::Receive => {
+                let n = io.read(handshake.space(rx)).await.map_err(Error::Io)?;
+                handshake.received(n)?;
+            }
+            Step::Done => return Ok(()),
+        }
+    }
+}
+
+/// Performs the opening handshake of a server over an accepted transport (RFC 6455 section 4.2).
+///
+/// `decide` sees the request and answers it: [`Response::accept`] or [`Response::reject`]. The request's head has to
+/// fit in `rx`.
+///
+/// # Errors
+/// [`Error::Handshake`] if the request is refused, by `decide` or by the rules; the client was told so.
+/// [`Error::Misuse`] if a buffer is too small; [`Error::Io`] of the transport.
+///
+/// # Cancel safety
+/// A handshake that is dropped is over: drop the transport too.
+pub async fn accept<'a, T: Read + Write, R: Buffer, W: Buffer>(
+    mut io: T,
+    config: &Config,
+    mut rx: R,
+    mut tx: W,
+    decide: impl FnOnce(&RequestHead<'_>) -> Response<'a>,
+) -> Result<WebSocket<T, Unmasked, R, W>, Error<T::Error>> {
+    Session::check_buffers(rx.bytes(), tx.bytes())?;
+    let mut handshake = ServerHandshake::new(config.limits);
+    let mut decide = Some(decide);
+    loop {
+        match handshake.poll(rx.bytes_mut(), tx.bytes_mut())? {
+            ServerStep::Request => {
+                let response = match (handshake.request(rx.bytes()), decide.take()) {
+                    (Some(request), Some(decide)) => decide(&request),
+                    _ => Response::reject(500),
+                };
+                handshake.respond(response, rx.bytes())?;
+            }
+            ServerStep::Transmit => match io.write(handshake.pending(tx.bytes())).await.map_err(Error::Io)? {
+                0 => return Err(Error::WriteZero),
+                n => handshake.sent(n)?,
+            },
+            ServerStep::Flush => {
+                io.flush().await.map_err(Error::Io)?;
+                handshake.flushed();
+            }
+            ServerStep::Receive => {
+                let n = io.read(handshake.space(rx.bytes_mut())).await.map_err(Error::Io)?;
+                handshake.received(n)?;
+            }
+            ServerStep::Done => break,
+        }
+    }
+    let session = Session::with_early(Role::Server, config, handshake.early());
+    Ok(WebSocket { io, session, random: Unmasked, rx, tx, subprotocol: None })
+}

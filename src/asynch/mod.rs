@@ -1,0 +1,329 @@
+//! Async driver over [`embedded_io_async`], without an allocator and for any executor.
+//!
+//! A loop around [`proto`](crate::proto), with nothing of the protocol in it. The same calls as in
+//! [`blocking`](crate::blocking), with `.await`.
+//!
+//! # Cancel safety
+//! Every future of this module may be dropped at any await point: it awaits only `read`, `write` and `flush` of the
+//! transport, and changes its state only after they return. So nothing is lost and no frame is cut as far as the
+//! transport's own `read` and `write` can be dropped without effect. embassy-net's sockets can; embedded-tls's
+//! connections cannot: over them keep one future alive until it is ready, or read and write in tasks of their own.
+//!
+//! What was dropped is made up for: a dropped `recv` or `flush` by calling it again, a dropped `send` by
+//! [`resume_send`](WebSocket::resume_send) with the same message.
+
+mod handshake;
+mod split;
+
+use embedded_io::{Error as _, ErrorKind};
+use embedded_io_async::{Read, Write};
+pub use handshake::{accept, connect, connect_with};
+pub use split::{Reader, Split, Writer};
+
+use crate::{
+    Buffer, CloseCode, Closed, Error, Kind, Message, MisuseError, Part, Random,
+    proto::{Mode, Session, Span, Step},
+};
+
+/// A WebSocket connection over the transport `T`, with masking keys from `G`, the receive buffer `R` and the send
+/// buffer `W`.
+#[derive(Debug)]
+pub struct WebSocket<T, G, R, W> {
+    io: T,
+    session: Session,
+    random: G,
+    rx: R,
+    tx: W,
+    subprotocol: Option<u8>,
+}
+
+impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
+    /// A connection whose opening handshake is done, from its pieces; the inverse of [`into_parts`](Self::into_parts).
+    ///
+    /// # Errors
+    /// [`MisuseError::BufferTooSmall`].
+    pub fn from_parts(io: T, session: Session, random: G, rx: R, tx: W) -> Result<Self, MisuseError> {
+        Session::check_buffers(rx.bytes(), tx.bytes())?;
+        Ok(Self { io, session, random, rx, tx, subprotocol: None })
+    }
+
+    /// Receives the next message.
+    ///
+    /// Pings are answered and close frames too. A message larger than the receive buffer, or than
+    /// [`max_message`](crate::Limits::max_message), fails the connection with 1009: take such with
+    /// [`recv_part`](Self::recv_part). Fragments are assembled.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the closing handshake is over, whichever end began it. [`Error::Protocol`] when the peer
+    /// broke a rule. [`Error::ConnectionLost`] and [`Error::Io`] when the transport ended or failed. All but a time-out
+    /// are final.
+    ///
+    /// # Cancel safety
+    /// No byte is lost: call it again. It may be one arm of a `select`.
+    pub async fn recv(&mut self) -> Result<Message<'_>, Error<T::Error>> {
+        let span = self.next(Mode::Whole).await?;
+        match self.session.message(span, self.rx.bytes()) {
+            Ok(message) => Ok(message),
+            Err(error) => {
+                // The peer is told; that it could not be told is the lesser news.
+                let _ = flush(&mut self.io, &mut self.session, &mut self.tx, &mut self.random).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Receives what has arrived of the next message, as much as fits in the receive buffer: so a message of any
+    /// size passes through a buffer of any size.
+    ///
+    /// # Errors
+    /// Like [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    /// Like [`recv`](Self::recv).
+    pub async fn recv_part(&mut self) -> Result<Part<'_>, Error<T::Error>> {
+        let span = self.next(Mode::Parts).await?;
+        Ok(self.session.part(span, self.rx.bytes()))
+    }
+
+    async fn next(&mut self, mode: Mode) -> Result<Span, Error<T::Error>> {
+        loop {
+            let step =
+                self.session.poll(self.rx.bytes_mut(), self.tx.bytes_mut(), &mut self.random, mode)?;
+            match step {
+                Step::Part(span) => return Ok(span),
+                Step::Closed(closed) => return Err(Error::Closed(closed)),
+                step => match self.act(step).await {
+                    // Reading may go on where writing has to wait.
+                    Err(Error::Io(error))
+                        if step.is_write()
+                            && error.kind() == ErrorKind::TimedOut
+                            && self.session.defer_transmit() => {}
+                    other => other?,
+                },
+            }
+        }
+    }
+
+    /// Sends a message: text from a `&str`, binary from bytes, or a ping or pong as a [`Message`].
+    ///
+    /// A message larger than the send buffer is sent in several frames. Returns when all was written and flushed.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if it may not be sent now; otherwise how the connection ended. After a time-out,
+    /// [`resume_send`](Self::resume_send) goes on.
+    ///
+    /// # Cancel safety
+    /// Either none of the message was taken, or [`Session::interrupted`] tells how much: go on with
+    /// [`resume_send`](Self::resume_send), which also knows when there is nothing left to do.
+    pub async fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
+        self.send_with(&message.into(), false, true).await
+    }
+
+    /// Goes on with a `send` or `feed` that did not return `Ok`, given the same message; sends all of it if nothing
+    /// of it was taken, nothing if all was.
+    ///
+    /// # Errors
+    /// Like [`send`](Self::send); [`MisuseError::NotTheSameMessage`] where that shows.
+    ///
+    /// # Cancel safety
+    /// Like [`send`](Self::send).
+    pub async fn resume_send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
+        self.send_with(&message.into(), true, true).await
+    }
+
+    /// Puts a message in the send buffer, for a later [`flush`](Self::flush), `send` or `recv` to write: several small
+    /// messages go out in one write. Writes only to make room.
+    ///
+    /// # Errors
+    /// Like [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Like [`send`](Self::send); a message that fits in the send buffer is taken whole or not at all.
+    pub async fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
+        self.send_with(&message.into(), false, false).await
+    }
+
+    async fn send_with(&mut self, message: &Message<'_>, resume: bool, flush: bool) -> Result<(), Error<T::Error>> {
+        self.session.start_send(message, resume)?;
+        loop {
+            match self.session.poll_send(self.tx.bytes_mut(), &mut self.random, message, flush)? {
+                Step::Done => return Ok(()),
+                step => self.act(step).await?,
+            }
+        }
+    }
+
+    /// Sends a part of a message; `fin` says that it is the last. All parts have the kind of the first.
+    ///
+    /// # Errors
+    /// Like [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Like [`send`](Self::send), with [`resume_part`](Self::resume_part).
+    pub async fn send_part(&mut self, kind: Kind, data: &[u8], fin: bool) -> Result<(), Error<T::Error>> {
+        self.part_with(kind, data, fin, false).await
+    }
+
+    /// Goes on with a `send_part` that did not return `Ok`, given the same part.
+    ///
+    /// # Errors
+    /// Like [`resume_send`](Self::resume_send).
+    ///
+    /// # Cancel safety
+    /// Like [`send_part`](Self::send_part).
+    pub async fn resume_part(&mut self, kind: Kind, data: &[u8], fin: bool) -> Result<(), Error<T::Error>> {
+        self.part_with(kind, data, fin, true).await
+    }
+
+    async fn part_with(&mut self, kind: Kind, data: &[u8], fin: bool, resume: bool) -> Result<(), Error<T::Error>> {
+        self.session.start_part(kind, data, fin, resume)?;
+        loop {
+            match self.session.poll_part(self.tx.bytes_mut(), &mut self.random, kind, data, fin)? {
+                Step::Done => return Ok(()),
+                step => self.act(step).await?,
+            }
+        }
+    }
+
+    /// Writes and flushes all that is in the send buffer.
+    ///
+    /// # Errors
+    /// How the connection ended.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: call it again.
+    pub async fn flush(&mut self) -> Result<(), Error<T::Error>> {
+        flush(&mut self.io, &mut self.session, &mut self.tx, &mut self.random).await
+    }
+
+    /// Performs the closing handshake: sends a close frame if none was sent, and discards what comes until the peer's
+    /// close frame, at a client until the end of the stream as well. Then the transport can be dropped.
+    ///
+    /// [`CloseCode::NO_STATUS_RECEIVED`] with an empty reason sends a close frame with an empty body.
+    /// A peer that never answers makes this wait as long as the transport does: put a time-out around it.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] for a code or reason that may not be sent; otherwise how the connection ended.
+    ///
+    /// # Cancel safety
+    /// Call it again: it goes on where it stopped.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error<T::Error>> {
+        Session::check_close(code, reason)?;
+        loop {
+            let (rx, tx) = (self.rx.bytes_mut(), self.tx.bytes_mut());
+            match self.session.poll_close(rx, tx, &mut self.random, code, reason)? {
+                Step::Closed(closed) => return Ok(closed),
+                step => match self.act(step).await {
+                    Err(Error::Closed(closed)) => return Ok(closed),
+                    other => other?,
+                },
+            }
+        }
+    }
+
+    async fn act(&mut self, step: Step) -> Result<(), Error<T::Error>> {
+        match step {
+            Step::Receive => {
+                let space = self.session.space(self.rx.bytes_mut());
+                let n = self.io.read(space).await.map_err(|error| io_error(&self.session, error))?;
+                self.session.received(n, self.rx.bytes().len())?;
+            }
+            Step::Grow => {
+                if !self.rx.grow() {
+                    self.session.overflow();
+                }
+            }
+            step => write(&mut self.io, &mut self.session, &mut self.tx, step).await?,
+        }
+        Ok(())
+    }
+}
+
+/// The steps that need no receive buffer.
+async fn write<T: Write, W: Buffer>(
+    io: &mut T,
+    session: &mut Session,
+    tx: &mut W,
+    step: Step,
+) -> Result<(), Error<T::Error>> {
+    match step {
+        Step::Transmit => {
+            let n = io.write(session.pending(tx.bytes())).await.map_err(|error| io_error(session, error))?;
+            if n == 0 {
+                return Err(Error::WriteZero);
+            }
+            session.sent(n)?;
+        }
+        Step::Flush => {
+            io.flush().await.map_err(|error| io_error(session, error))?;
+            session.flushed();
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+async fn flush<T: Write, W: Buffer>(
+    io: &mut T,
+    session: &mut Session,
+    tx: &mut W,
+    random: &mut impl Random,
+) -> Result<(), Error<T::Error>> {
+    loop {
+        match session.poll_flush(tx.bytes_mut(), random)? {
+            Step::Done => return Ok(()),
+            step => write(io, session, tx, step).await?,
+        }
+    }
+}
+
+/// A transport that fails after the connection had ended otherwise is no news.
+fn io_error<E: embedded_io::Error>(session: &Session, error: E) -> Error<E> {
+    match session.outcome_of_error() {
+        Some(failure) if error.kind() != ErrorKind::TimedOut => failure.into(),
+        _ => Error::Io(error),
+    }
+}
+
+impl<T, G, R: Buffer, W> WebSocket<T, G, R, W> {
+    /// Which of the subprotocols of the request the server chose, by its place in the list.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<usize> {
+        self.subprotocol.map(usize::from)
+    }
+
+    /// The reason in the peer's close frame; empty if there was none.
+    #[must_use]
+    pub fn close_reason(&self) -> &str {
+        self.session.close_reason(self.rx.bytes())
+    }
+}
+
+impl<T, G, R, W> WebSocket<T, G, R, W> {
+    /// The state of the protocol: close codes, time-outs, what an interrupted send took.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The same, for [`poll_timeout`](Session::poll_timeout) and [`handle_timeout`](Session::handle_timeout).
+    pub const fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// The transport.
+    #[must_use]
+    pub const fn io(&self) -> &T {
+        &self.io
+    }
+
+    /// The transport, for its settings; bytes read or written here are missing in the connection.
+    pub const fn io_mut(&mut self) -> &mut T {
+        &mut self.io
+    }
+
+    /// The pieces: transport, state, source of keys, receive and send buffer.
+    pub fn into_parts(self) -> (T, Session, G, R, W) {
+        (self.io, self.session, self.random, self.rx, self.tx)
+    }
+}

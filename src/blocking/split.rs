@@ -1,0 +1,286 @@
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    vec::Vec,
+};
+
+use embedded_io::{Error as _, ErrorKind, Read, Write};
+
+use super::WebSocket;
+use crate::{
+    Buffer, CloseCode, Error, Kind, Message, Part, Random,
+    frame::MAX_CONTROL_PAYLOAD,
+    proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Span, Step},
+};
+
+impl<T, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
+    /// Cuts the connection in two halves for two threads. `split_io` cuts the transport, as `TcpStream::try_clone` does.
+    ///
+    /// The send buffer is allocated anew, in the same size.
+    pub fn split<RIo, WIo>(
+        self,
+        split_io: impl FnOnce(T) -> (RIo, WIo),
+    ) -> (Reader<RIo, WIo, G, R>, Writer<WIo, G>) {
+        let Self { io, session, random, rx, tx, .. } = self;
+        let (reader_io, writer_io) = split_io(io);
+        let Session { inbound, outbound, control } = session;
+        let mut tx = Vec::from(tx.bytes());
+        let mut slot = [0; MAX_CONTROL_PAYLOAD];
+        let data = tx.len().saturating_sub(MAX_CONTROL_PAYLOAD);
+        for (to, from) in slot.iter_mut().zip(tx.drain(data..)) {
+            *to = from;
+        }
+        let shared = Arc::new(Shared {
+            owed: Mutex::new(Owed { control, slot }),
+            out: Mutex::new(Out { io: writer_io, outbound, data: tx, random }),
+        });
+        (Reader { io: reader_io, inbound, rx, shared: shared.clone() }, Writer { shared })
+    }
+}
+
+/// What both halves reach. `owed` is locked for moments only; `out` while its holder writes. Whoever needs both locks
+/// `out` first.
+struct Shared<WIo, G> {
+    owed: Mutex<Owed>,
+    out: Mutex<Out<WIo, G>>,
+}
+
+struct Owed {
+    control: Control,
+    slot: [u8; MAX_CONTROL_PAYLOAD],
+}
+
+struct Out<WIo, G> {
+    io: WIo,
+    outbound: Outbound,
+    data: Vec<u8>,
+    random: G,
+}
+
+/// A panic elsewhere leaves indices that are still consistent: every change is made whole under the lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<WIo: Write, G: Random> Shared<WIo, G> {
+    /// Writes what is owed, unless the other half is writing: it does so then, before or after it lets go.
+    fn pay(&self) -> Result<(), Error<WIo::Error>> {
+        while lock(&self.owed).control.is_owing() {
+            let mut out = match self.out.try_lock() {
+                Ok(out) => out,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return Ok(()),
+            };
+            out.drain(&self.owed)?;
+        }
+        Ok(())
+    }
+}
+
+impl<WIo: Write, G: Random> Out<WIo, G> {
+    /// Writes all that was put, and what is owed to the peer; then says how the connection ended, if it has.
+    fn drain(&mut self, owed: &Mutex<Owed>) -> Result<(), Error<WIo::Error>> {
+        loop {
+            let step = {
+                let Owed { control, slot } = &mut *lock(owed);
+                let slot = core::cell::Cell::from_mut(&mut slot[..]).as_slice_of_cells();
+                self.outbound.poll(&mut self.data, slot, &mut self.random, control)?
+            };
+            match step {
+                Some(Step::Transmit) => {
+                    let pending = self.data.get(self.outbound.range()).unwrap_or_default();
+                    match self.io.write(pending).map_err(Error::Io)? {
+                        0 => return Err(Error::WriteZero),
+                        n => self.outbound.sent(n)?,
+                    }
+                }
+                Some(_) => {
+                    self.io.flush().map_err(Error::Io)?;
+                    self.outbound.flushed();
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// The half that receives, and answers pings and close frames: see [`WebSocket::split`].
+pub struct Reader<RIo, WIo, G, R> {
+    io: RIo,
+    inbound: Inbound,
+    rx: R,
+    shared: Arc<Shared<WIo, G>>,
+}
+
+impl<RIo, WIo, G, R> fmt::Debug for Reader<RIo, WIo, G, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo, WIo, G, R> {
+    /// Receives the next message, like [`WebSocket::recv`].
+    ///
+    /// # Errors
+    /// Like [`WebSocket::recv`].
+    pub fn recv(&mut self) -> Result<Message<'_>, Error<RIo::Error>> {
+        let span = self.next(Mode::Whole)?;
+        let Self { inbound, rx, shared, .. } = self;
+        let message = inbound.message(span, rx.bytes(), &mut lock(&shared.owed).control.closing);
+        message.map_err(|error| {
+            // The peer is told; that it could not be told is the lesser news.
+            let _ = lock(&shared.out).drain(&shared.owed);
+            error.into()
+        })
+    }
+
+    /// Receives what has arrived of the next message, like [`WebSocket::recv_part`].
+    ///
+    /// # Errors
+    /// Like [`WebSocket::recv`].
+    pub fn recv_part(&mut self) -> Result<Part<'_>, Error<RIo::Error>> {
+        let span = self.next(Mode::Parts)?;
+        Ok(span.part(self.rx.bytes()))
+    }
+
+    /// The reason in the peer's close frame; empty if there was none.
+    #[must_use]
+    pub fn close_reason(&self) -> &str {
+        lock(&self.shared.owed).control.closing.reason_in(self.rx.bytes())
+    }
+
+    /// The transport.
+    #[must_use]
+    pub const fn io(&self) -> &RIo {
+        &self.io
+    }
+
+    fn next(&mut self, mode: Mode) -> Result<Span, Error<RIo::Error>> {
+        loop {
+            if lock(&self.shared.owed).control.closing.is_closing() {
+                lock(&self.shared.out).drain(&self.shared.owed)?;
+            } else {
+                self.shared.pay()?;
+            }
+            let step = {
+                let Owed { control, slot } = &mut *lock(&self.shared.owed);
+                let slot = core::cell::Cell::from_mut(&mut slot[..]).as_slice_of_cells();
+                self.inbound.receive(self.rx.bytes_mut(), slot, control, mode)?
+            };
+            match step {
+                Some(Step::Part(span)) => return Ok(span),
+                Some(Step::Receive) => self.read()?,
+                Some(Step::Grow) if !self.rx.grow() => {
+                    self.inbound.overflow(&mut lock(&self.shared.owed).control.closing);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<(), Error<RIo::Error>> {
+        let read = self.io.read(self.inbound.space(self.rx.bytes_mut()));
+        let closing = &mut lock(&self.shared.owed).control.closing;
+        let n = read.map_err(|error| match closing.outcome_of_error() {
+            Some(failure) if error.kind() != ErrorKind::TimedOut => failure.into(),
+            _ => Error::Io(error),
+        })?;
+        if n == 0 {
+            closing.end();
+        }
+        Ok(self.inbound.received(n, self.rx.bytes().len())?)
+    }
+}
+
+/// The half that sends: see [`WebSocket::split`].
+pub struct Writer<WIo, G> {
+    shared: Arc<Shared<WIo, G>>,
+}
+
+impl<WIo, G> fmt::Debug for Writer<WIo, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+impl<WIo: Write, G: Random> Writer<WIo, G> {
+    /// Sends a message, like [`WebSocket::send`]. Pings are answered between the frames of a long one.
+    ///
+    /// # Errors
+    /// Like [`WebSocket::send`].
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<WIo::Error>> {
+        self.send_out(&Outgoing::from(message.into()), false)
+    }
+
+    /// Goes on with a `send` that did not return `Ok`, like [`WebSocket::resume_send`].
+    ///
+    /// # Errors
+    /// Like [`WebSocket::resume_send`].
+    pub fn resume_send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<WIo::Error>> {
+        self.send_out(&Outgoing::from(message.into()), true)
+    }
+
+    /// Sends a part of a message, like [`WebSocket::send_part`].
+    ///
+    /// # Errors
+    /// Like [`WebSocket::send_part`].
+    pub fn send_part(&mut self, kind: Kind, data: &[u8], fin: bool) -> Result<(), Error<WIo::Error>> {
+        self.send_out(&Outgoing { kind, data, fin, part: true }, false)
+    }
+
+    /// Goes on with a `send_part` that did not return `Ok`, like [`WebSocket::resume_part`].
+    ///
+    /// # Errors
+    /// Like [`WebSocket::resume_part`].
+    pub fn resume_part(&mut self, kind: Kind, data: &[u8], fin: bool) -> Result<(), Error<WIo::Error>> {
+        self.send_out(&Outgoing { kind, data, fin, part: true }, true)
+    }
+
+    fn send_out(&mut self, message: &Outgoing<'_>, resume: bool) -> Result<(), Error<WIo::Error>> {
+        let owed = &self.shared.owed;
+        let mut started = false;
+        loop {
+            let mut guard = lock(&self.shared.out);
+            let out = &mut *guard;
+            let complete = {
+                let control = &lock(owed).control;
+                if !started {
+                    control.closing.check_open()?;
+                    out.outbound.start(message, resume)?;
+                    started = true;
+                }
+                out.outbound.put(&mut out.data, &mut out.random, control, message).map_err(Failure::from)?
+            };
+            out.drain(owed)?;
+            if complete {
+                out.outbound.finish();
+                drop(guard);
+                return self.shared.pay();
+            }
+        }
+    }
+
+    /// Sends a close frame. The reader then returns [`Error::Closed`] once the peer has answered it.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] for a code or reason that may not be sent; how the connection ended, where it has.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<WIo::Error>> {
+        Session::check_close(code, reason)?;
+        loop {
+            let mut guard = lock(&self.shared.out);
+            let out = &mut *guard;
+            let put = {
+                let closing = &mut lock(&self.shared.owed).control.closing;
+                closing.is_closing()
+                    || out.outbound.put_close(&mut out.data, &mut out.random, closing, code, reason)
+            };
+            match out.drain(&self.shared.owed) {
+                Err(Error::Closed(_)) => return Ok(()),
+                other => other?,
+            }
+            if put {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+use nom::{
+    IResult, Parser,
+    bytes::streaming::take,
+    number::streaming::{be_u8, be_u16, be_u64},
+};
+
+use super::{MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, Status};
+use crate::ProtocolError;
+
+/// A frame's header (RFC 6455 section 5.2).
+///
+/// ```text
+///  0                   1                   2                   3
+///  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+/// +-+-+-+-+-------+-+-------------+-------------------------------+
+/// |F|R|R|R| opcode|M| Payload len |    Extended payload length    |
+/// |I|S|S|S|  (4)  |A|     (7)     |             (16/64)           |
+/// |N|V|V|V|       |S|             |   (if payload len==126/127)   |
+/// | |1|2|3|       |K|             |                               |
+/// +-+-+-+-+-------+-+-------------+ - - - - - - - - - - - - - - - +
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FrameHeader {
+    /// Whether this is the last frame of its message.
+    pub fin: bool,
+    /// The bits RSV1, RSV2, RSV3 as the values 4, 2, 1.
+    pub rsv: u8,
+    /// What the frame carries.
+    pub opcode: Opcode,
+    /// The key that the payload is masked with, if it is.
+    pub masking_key: Option<MaskingKey>,
+    /// Length of the payload in bytes; below 2^63.
+    pub payload_len: u64,
+}
+
+/// What a receiver accepts beyond what every frame has to obey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Rules {
+    /// Whether frames have to be masked (at a server), or must not be (at a client): RFC 6455 section 5.1.
+    pub masked: bool,
+    /// The RSV bits that a negotiated extension gives a meaning to, as 4, 2, 1.
+    pub rsv: u8,
+}
+
+impl FrameHeader {
+    /// The longest a header can be, in bytes.
+    pub const MAX_LEN: usize = 14;
+
+    /// Parses a header at the front of `input`; returns it with the number of bytes that it took.
+    ///
+    /// # Errors
+    /// The rule of section 5 that the header breaks, known as soon as its first two bytes are there where they suffice.
+    pub fn parse(input: &[u8], rules: Rules) -> Result<Status<(Self, usize)>, ProtocolError> {
+        let Ok((rest, (first, second))) = octets(input) else {
+            return Ok(Status::Partial);
+        };
+        let opcode = check(first, second, rules)?;
+        let Ok((rest, (payload_len, masking_key))) = lengths(rest, second) else {
+            return Ok(Status::Partial);
+        };
+        // "the minimal number of bytes MUST be used to encode the length"
+        let minimal = match second & 0x7F {
+            126 => 126,
+            127 => 0x1_0000,
+            _ => 0,
+        };
+        if payload_len < minimal {
+            return Err(ProtocolError::NonMinimalLength);
+        }
+        // "the most significant bit MUST be 0"
+        if payload_len >> 63 != 0 {
+            return Err(ProtocolError::LengthOverflow);
+        }
+        let header = Self { fin: first & 0x80 != 0, rsv: first >> 4 & 7, opcode, masking_key, payload_len };
+        Ok(Status::Complete((header, input.len() - rest.len())))
+    }
+
+    /// Length of the encoded header, in bytes.
+    #[must_use]
+    pub const fn encoded_len(&self) -> usize {
+        let extended = match self.payload_len {
+            0..=125 => 0,
+            126..=0xFFFF => 2,
+            _ => 8,
+        };
+        2 + extended + if self.masking_key.is_some() { 4 } else { 0 }
+    }
+
+    /// Encodes the header; the first of the two values says how many bytes of the second are it.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "each arm's pattern bounds the length")]
+    pub const fn emit(&self) -> (usize, [u8; Self::MAX_LEN]) {
+        let mut out = [0; Self::MAX_LEN];
+        out[0] = (self.fin as u8) << 7 | (self.rsv & 7) << 4 | self.opcode as u8;
+        let mut len = match self.payload_len {
+            n @ 0..=125 => {
+                out[1] = n as u8;
+                2
+            }
+            n @ 126..=0xFFFF => {
+                [out[2], out[3]] = (n as u16).to_be_bytes();
+                out[1] = 126;
+                4
+            }
+            n => {
+                [out[2], out[3], out[4], out[5], out[6], out[7], out[8], out[9]] = n.to_be_bytes();
+                out[1] = 127;
+                10
+            }
+        };
+        if let Some([a, b, c, d]) = self.masking_key {
+            out[1] |= 0x80;
+            match len {
+                2 => [out[2], out[3], out[4], out[5]] = [a, b, c, d],
+                4 => [out[4], out[5], out[6], out[7]] = [a, b, c, d],
+                _ => [out[10], out[11], out[12], out[13]] = [a, b, c, d],
+            }
+            len += 4;
+        }
+        (len, out)
+    }
+}
+
+/// All that the first two bytes can tell.
+fn check(first: u8, second: u8, rules: Rules) -> Result<Opcode, ProtocolError> {
+    // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
+    if first >> 4 & 7 & !rules.rsv != 0 {
+        return Err(ProtocolError::ReservedBits);
+    }
+    // "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_."
+    let opcode = Opcode::from_bits(first).ok_or(ProtocolError::ReservedOpcode(first & 0xF))?;
+    if opcode.is_control() {
+        // "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented."
+        if first & 0x80 == 0 {
+            return Err(ProtocolError::FragmentedControlFrame);
+        }
+        if usize::from(second & 0x7F) > MAX_CONTROL_PAYLOAD {
+            return Err(ProtocolError::ControlFrameTooLong);
+        }
+    }
+    match (second & 0x80 != 0, rules.masked) {
+        // "a server MUST close the connection upon receiving a frame that is not masked"
+        (false, true) => Err(ProtocolError::MaskRequired),
+        // "A client MUST close a connection if it detects a masked frame."
+        (true, false) => Err(ProtocolError::MaskForbidden),
+        _ => Ok(opcode),
+    }
+}
+
+fn octets(input: &[u8]) -> IResult<&[u8], (u8, u8), ()> {
+    (be_u8, be_u8).parse(input)
+}
+
+fn lengths(input: &[u8], second: u8) -> IResult<&[u8], (u64, Option<MaskingKey>), ()> {
+    let (input, len) = match second & 0x7F {
+        126 => be_u16.map(u64::from).parse(input)?,
+        127 => be_u64.parse(input)?,
+        len => (input, u64::from(len)),
+    };
+    if second & 0x80 == 0 {
+        return Ok((input, (len, None)));
+    }
+    let (input, key) = take(4usize).parse(input)?;
+    Ok((input, (len, key.try_into().ok())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: [Rules; 2] = [Rules { masked: false, rsv: 7 }, Rules { masked: true, rsv: 7 }];
+
+    #[test]
+    fn round_trip_at_every_length_and_cut() {
+        for payload_len in [0, 1, 125, 126, 127, 0xFFFF, 0x1_0000, u64::from(u32::MAX) + 1, u64::MAX >> 1] {
+            for rules in ANY {
+                let masking_key = rules.masked.then_some([1, 2, 3, 4]);
+                let header = FrameHeader { fin: true, rsv: 5, opcode: Opcode::Binary, masking_key, payload_len };
+                let (len, bytes) = header.emit();
+                assert_eq!(len, header.encoded_len());
+                for cut in 0..len {
+                    assert_eq!(FrameHeader::parse(&bytes[..cut], rules), Ok(Status::Partial));
+                }
+                assert_eq!(FrameHeader::parse(&bytes, rules), Ok(Status::Complete((header, len))));
+            }
+        }
+    }
+
+    #[test]
+    fn examples_of_section_5_7() {
+        let [client, server] = ANY;
+        let parse = |bytes, rules| match FrameHeader::parse(bytes, rules) {
+            Ok(Status::Complete((h, n))) => (h.fin, h.opcode, h.payload_len, n),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(parse(&[0x81, 0x05], client), (true, Opcode::Text, 5, 2));
+        assert_eq!(parse(&[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d], server), (true, Opcode::Text, 5, 6));
+        assert_eq!(parse(&[0x01, 0x03], client), (false, Opcode::Text, 3, 2));
+        assert_eq!(parse(&[0x80, 0x02], client), (true, Opcode::Continuation, 2, 2));
+        assert_eq!(parse(&[0x89, 0x05], client), (true, Opcode::Ping, 5, 2));
+        assert_eq!(parse(&[0x82, 0x7E, 0x01, 0x00], client), (true, Opcode::Binary, 256, 4));
+        assert_eq!(
+            parse(&[0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0], client),
+            (true, Opcode::Binary, 65536, 10)
+        );
+    }
+
+    #[test]
+    fn each_rule_at_the_first_byte_that_breaks_it() {
+        let client = Rules { masked: false, rsv: 0 };
+        let server = Rules { masked: true, rsv: 0 };
+        let cases: &[(&[u8], Rules, ProtocolError)] = &[
+            (&[0xC1, 0x7E], client, ProtocolError::ReservedBits),
+            (&[0x83, 0x00], client, ProtocolError::ReservedOpcode(3)),
+            (&[0x8F, 0x00], client, ProtocolError::ReservedOpcode(15)),
+            (&[0x09, 0x00], client, ProtocolError::FragmentedControlFrame),
+            (&[0x89, 0x7E], client, ProtocolError::ControlFrameTooLong),
+            (&[0x88, 0x7F], client, ProtocolError::ControlFrameTooLong),
+            (&[0x81, 0x85], client, ProtocolError::MaskForbidden),
+            (&[0x81, 0x05], server, ProtocolError::MaskRequired),
+            (&[0x82, 0x7E, 0, 125], client, ProtocolError::NonMinimalLength),
+            (&[0x82, 0x7F, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], client, ProtocolError::NonMinimalLength),
+            (&[0x82, 0x7F, 0x80, 0, 0, 0, 0, 0, 0, 0], client, ProtocolError::LengthOverflow),
+        ];
+        for (bytes, rules, error) in cases {
+            assert_eq!(FrameHeader::parse(bytes, *rules), Err(*error));
+            assert_eq!(FrameHeader::parse(&bytes[..1], *rules), Ok(Status::Partial));
+        }
+    }
+}

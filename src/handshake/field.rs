@@ -1,0 +1,131 @@
+use core::fmt;
+
+use super::HandshakeError;
+use crate::http;
+
+/// A header field with a meaning in the opening handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Field {
+    /// `Upgrade`, which has to list `websocket`.
+    Upgrade,
+    /// `Connection`, which has to list `Upgrade`.
+    Connection,
+    /// `Sec-WebSocket-Accept`, which proves that the server understood the key.
+    Accept,
+    /// `Sec-WebSocket-Protocol`: subprotocols.
+    Protocol,
+    /// `Sec-WebSocket-Extensions`.
+    Extensions,
+    /// `Content-Length`.
+    ContentLength,
+    /// `Transfer-Encoding`.
+    TransferEncoding,
+    /// `Host`.
+    Host,
+    /// `Origin`.
+    Origin,
+    /// `Sec-WebSocket-Key`.
+    Key,
+    /// `Sec-WebSocket-Version`, 13.
+    Version,
+}
+
+impl Field {
+    const ALL: [Self; 11] = [
+        Self::Upgrade,
+        Self::Connection,
+        Self::Accept,
+        Self::Protocol,
+        Self::Extensions,
+        Self::ContentLength,
+        Self::TransferEncoding,
+        Self::Host,
+        Self::Origin,
+        Self::Key,
+        Self::Version,
+    ];
+
+    /// The name that it has in a head.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Upgrade => "Upgrade",
+            Self::Connection => "Connection",
+            Self::Accept => "Sec-WebSocket-Accept",
+            Self::Protocol => "Sec-WebSocket-Protocol",
+            Self::Extensions => "Sec-WebSocket-Extensions",
+            Self::ContentLength => "Content-Length",
+            Self::TransferEncoding => "Transfer-Encoding",
+            Self::Host => "Host",
+            Self::Origin => "Origin",
+            Self::Key => "Sec-WebSocket-Key",
+            Self::Version => "Sec-WebSocket-Version",
+        }
+    }
+
+    /// The field that `name` is the name of, in any letter case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Checks fields that the caller adds to a head: nothing that could end the line or the head, nothing that the
+/// handshake says itself.
+pub(super) fn check_extra(fields: &[(&str, &str)]) -> Result<(), HandshakeError> {
+    for (number, (name, value)) in fields.iter().enumerate() {
+        if !http::is_token(name.as_bytes()) || !http::is_field_value(value.as_bytes()) {
+            return Err(HandshakeError::InvalidField(index(number)));
+        }
+        if Field::from_name(name).is_some() {
+            return Err(HandshakeError::ReservedField(index(number)));
+        }
+    }
+    Ok(())
+}
+
+/// A number for an error, as far as it goes.
+pub(super) fn index(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_any_case() {
+        for field in Field::ALL {
+            assert_eq!(Field::from_name(field.name()), Some(field));
+            assert_eq!(Field::from_name(&field.name().to_ascii_uppercase()), Some(field));
+        }
+        assert_eq!(Field::from_name("Sec-WebSocket-Key1"), None);
+    }
+
+    /// Attacks 18 and 19.
+    #[test]
+    fn what_may_not_be_added() {
+        let check = |name, value| check_extra(&[("X-Fine", "yes"), (name, value)]);
+        assert_eq!(check("Authorization", "Basic QWxhZGRpbg=="), Ok(()));
+        assert_eq!(check("X-Empty", ""), Ok(()));
+        assert_eq!(check("X-Text", "é\tü"), Ok(()));
+        for name in ["", "a b", "a:", "a\r\nb", "a\0", "é", " a", "a "] {
+            assert_eq!(check(name, "v"), Err(HandshakeError::InvalidField(1)), "{name:?}");
+        }
+        for value in ["a\r\nb: c", "a\n", "\r", "\0", "\x7f", "\x1b[0m"] {
+            assert_eq!(check("a", value), Err(HandshakeError::InvalidField(1)), "{value:?}");
+        }
+        for name in ["host", "UPGRADE", "Connection", "origin", "sec-websocket-key", "Sec-WebSocket-Extensions", "content-length"]
+        {
+            assert_eq!(check(name, "v"), Err(HandshakeError::ReservedField(1)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,400 @@
+use core::{cell::Cell, ops::Range};
+
+use super::{Closing, Config, Control, Mode, Role, Span, Step};
+use crate::{
+    Kind, Limits, Message, MisuseError, ProtocolError,
+    frame::{FrameHeader, MaskingKey, Opcode, Rules, Status, apply_mask, parse_body, rotate},
+    utf8::{self, Validator},
+};
+
+/// The receiving direction: decodes frames and assembles messages in place.
+///
+/// The receive buffer, from its front:
+/// ```text
+/// | free | held: the message so far | gap: headers, control frames | undecoded | free, to read into |
+///        base                       keep                           head        tail
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inbound {
+    base: usize,
+    keep: usize,
+    head: usize,
+    tail: usize,
+    /// How many of the held bytes `text` has seen.
+    checked: usize,
+    /// Bytes of the current frame's payload that are still to come.
+    left: u64,
+    max_message: u32,
+    max_frame: u32,
+    max_fragments: u32,
+    /// What `max_message` and `max_fragments` leave for the rest of the current message.
+    budget: u32,
+    fragments: u32,
+    /// The current frame's key, as it applies to the next byte.
+    key: MaskingKey,
+    text: Validator,
+    frame: Frame,
+    message: Option<Kind>,
+    masked: bool,
+    unchecked: bool,
+    report_control: bool,
+    /// The held bytes were handed out: the next poll forgets them.
+    handed: bool,
+    /// Some part of the current message was handed out.
+    begun: bool,
+    /// "After receiving a Close frame, [...] any further data [is] discarded": only the end of the stream matters.
+    discard: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Frame {
+    /// Between two frames.
+    None,
+    Data {
+        fin: bool,
+    },
+    Ping,
+    Pong,
+    Close,
+}
+
+/// What decoding came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decoded {
+    /// More bytes are needed, and there is room for them.
+    Receive,
+    /// More bytes are needed, but the buffer is full.
+    Grow,
+    /// A message, a part of one, a ping or a pong.
+    Part(Span),
+    /// A close frame's payload.
+    Close(Span),
+}
+
+impl Inbound {
+    pub(crate) fn new(role: Role, config: &Config) -> Self {
+        let Limits { max_message, max_frame, max_fragments, .. } = config.limits;
+        Self {
+            base: 0,
+            keep: 0,
+            head: 0,
+            tail: 0,
+            checked: 0,
+            left: 0,
+            max_message,
+            max_frame,
+            max_fragments,
+            budget: 0,
+            fragments: 0,
+            key: [0; 4],
+            text: Validator::new(),
+            frame: Frame::None,
+            message: None,
+            masked: matches!(role, Role::Server),
+            unchecked: config.skip_utf8_validation,
+            report_control: config.report_control,
+            handed: false,
+            begun: false,
+            discard: false,
+        }
+    }
+
+    /// Takes over what arrived together with the head of the opening handshake: it lies at `early` in the buffer.
+    pub(crate) fn set_early(&mut self, early: Range<usize>) {
+        (self.base, self.keep, self.head, self.tail) = (early.start, early.start, early.start, early.end);
+    }
+
+    /// Where to read to.
+    pub(crate) fn space<'b>(&self, rx: &'b mut [u8]) -> &'b mut [u8] {
+        rx.get_mut(self.tail..).unwrap_or_default()
+    }
+
+    /// `n` bytes were read into the space of a buffer of `len` bytes.
+    pub(crate) fn received(&mut self, n: usize, len: usize) -> Result<(), MisuseError> {
+        if n > len.saturating_sub(self.tail) {
+            return Err(MisuseError::ImpossibleCount);
+        }
+        if !self.discard {
+            self.tail += n;
+        }
+        Ok(())
+    }
+
+    /// Forgets all that is in the buffer but the `kept` bytes at its front, and all that is still to come.
+    fn set_discard(&mut self, kept: usize) {
+        self.discard = true;
+        (self.base, self.keep, self.head, self.tail) = (kept, kept, kept, kept);
+    }
+
+    /// Decodes one thing and does what it asks for; `None` when that left something owed, or ended the connection.
+    ///
+    /// # Errors
+    /// [`MisuseError::PartsPending`].
+    #[inline]
+    pub(crate) fn receive(
+        &mut self,
+        rx: &mut [u8],
+        slot: &[Cell<u8>],
+        control: &mut Control,
+        mode: Mode,
+    ) -> Result<Option<Step>, MisuseError> {
+        if mode == Mode::Whole && self.begun {
+            return Err(MisuseError::PartsPending);
+        }
+        match self.poll(rx, mode) {
+            Ok(Decoded::Receive) => return Ok(Some(Step::Receive)),
+            Ok(Decoded::Grow) => return Ok(Some(Step::Grow)),
+            Ok(Decoded::Part(span)) => {
+                if span.kind == Kind::Ping && !control.closing.is_closing() {
+                    control.pong.store(slot, span.bytes(rx));
+                }
+                if self.report_control || matches!(span.kind, Kind::Text | Kind::Binary) {
+                    return Ok(Some(Step::Part(span)));
+                }
+            }
+            Ok(Decoded::Close(span)) => {
+                if let Err(error) = self.close(rx, span, &mut control.closing) {
+                    self.fail(&mut control.closing, error);
+                }
+            }
+            Err(error) => self.fail(&mut control.closing, error),
+        }
+        Ok(None)
+    }
+
+    /// Notes a close frame, and moves its reason to the front of the buffer, where it stays.
+    fn close(&mut self, rx: &mut [u8], span: Span, closing: &mut Closing) -> Result<(), ProtocolError> {
+        let (code, reason) = parse_body(span.bytes(rx))?;
+        let len = reason.len();
+        shift(rx, span.end - len..span.end, 0);
+        self.set_discard(len);
+        closing.set_received(code, u8::try_from(len).unwrap_or(0));
+        Ok(())
+    }
+
+    /// "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame) from the remote
+    /// endpoint after being instructed to _Fail the WebSocket Connection_."
+    fn fail(&mut self, closing: &mut Closing, error: ProtocolError) {
+        trace!("failing the connection with {}", error.close_code().0);
+        closing.fail(error);
+        self.set_discard(0);
+    }
+
+    /// The buffer can hold no more of the message.
+    pub(crate) fn overflow(&mut self, closing: &mut Closing) {
+        self.fail(closing, ProtocolError::MessageTooLarge);
+    }
+
+    /// The message in `span`. The UTF-8 of text is checked here, where it may not have been before.
+    #[inline]
+    pub(crate) fn message<'b>(
+        &mut self,
+        span: Span,
+        rx: &'b [u8],
+        closing: &mut Closing,
+    ) -> Result<Message<'b>, ProtocolError> {
+        let data = span.bytes(rx);
+        Ok(match span.kind {
+            Kind::Text if self.unchecked => Message::UncheckedText(data),
+            Kind::Text => match utf8::text(data) {
+                Ok(text) => Message::Text(text),
+                Err(error) => {
+                    self.fail(closing, error);
+                    return Err(error);
+                }
+            },
+            Kind::Binary => Message::Binary(data),
+            Kind::Ping => Message::Ping(data),
+            Kind::Pong => Message::Pong(data),
+        })
+    }
+
+    fn poll(&mut self, rx: &mut [u8], mode: Mode) -> Result<Decoded, ProtocolError> {
+        if self.discard {
+            return Ok(Decoded::Receive);
+        }
+        if self.handed || self.base == self.keep {
+            self.handed = false;
+            self.base = self.head;
+            self.keep = self.head;
+            if self.head == self.tail {
+                (self.base, self.keep, self.head, self.tail) = (0, 0, 0, 0);
+            }
+        }
+        loop {
+            let decoded = match self.frame {
+                Frame::None => self.begin(rx)?,
+                Frame::Data { fin } => self.data(rx, mode, fin)?,
+                control => self.control(rx, control),
+            };
+            if let Some(decoded) = decoded {
+                return Ok(decoded);
+            }
+        }
+    }
+
+    /// Decodes the header of the next frame.
+    #[inline]
+    fn begin(&mut self, rx: &mut [u8]) -> Result<Option<Decoded>, ProtocolError> {
+        let rules = Rules { masked: self.masked, rsv: 0 };
+        let undecoded = rx.get(self.head..self.tail).unwrap_or_default();
+        let Status::Complete((header, used)) = FrameHeader::parse(undecoded, rules)? else {
+            return self.more(rx, FrameHeader::MAX_LEN).map(Some);
+        };
+        trace!("received {} frame, fin {}, {} bytes", header.opcode, header.fin, header.payload_len);
+        self.frame = match header.opcode {
+            Opcode::Ping => Frame::Ping,
+            Opcode::Pong => Frame::Pong,
+            Opcode::Close => Frame::Close,
+            data => {
+                self.begin_data(data, &header)?;
+                Frame::Data { fin: header.fin }
+            }
+        };
+        self.head += used;
+        if self.base == self.keep {
+            // Nothing is held: the payload can stay where it is.
+            (self.base, self.keep) = (self.head, self.head);
+        }
+        self.left = header.payload_len;
+        self.key = header.masking_key.unwrap_or_default();
+        Ok(None)
+    }
+
+    /// The rules of fragmentation (section 5.4) and the limits.
+    fn begin_data(&mut self, opcode: Opcode, header: &FrameHeader) -> Result<(), ProtocolError> {
+        match (opcode, self.message) {
+            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Continuation, Some(_)) => {
+                self.fragments = self.fragments.saturating_add(1);
+                if self.fragments > self.max_fragments {
+                    return Err(ProtocolError::TooManyFragments);
+                }
+            }
+            (_, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
+            (opcode, None) => {
+                self.message = Some(if opcode == Opcode::Text { Kind::Text } else { Kind::Binary });
+                self.budget = self.max_message;
+                self.fragments = 1;
+                self.text = Validator::new();
+                self.checked = 0;
+            }
+        }
+        if self.max_frame != u32::MAX && header.payload_len > u64::from(self.max_frame) {
+            return Err(ProtocolError::FrameTooLarge);
+        }
+        if self.max_message != u32::MAX {
+            self.budget = u32::try_from(header.payload_len)
+                .ok()
+                .and_then(|len| self.budget.checked_sub(len))
+                .ok_or(ProtocolError::MessageTooLarge)?;
+        }
+        Ok(())
+    }
+
+    /// Decodes what has arrived of a data frame's payload.
+    #[inline]
+    fn data(&mut self, rx: &mut [u8], mode: Mode, fin: bool) -> Result<Option<Decoded>, ProtocolError> {
+        let taken = self.take(rx);
+        if self.head != self.keep {
+            // "in place": the payload slides down over the headers that came before it.
+            shift(rx, self.head..self.head + taken, self.keep);
+        }
+        self.head += taken;
+        self.keep += taken;
+        if self.head == self.tail {
+            (self.head, self.tail) = (self.keep, self.keep);
+        }
+        let complete = self.left == 0;
+        if complete {
+            self.frame = Frame::None;
+        }
+        let fin = complete && fin;
+        let kind = self.message.unwrap_or(Kind::Binary);
+        if mode == Mode::Parts && self.keep > self.base || fin {
+            let span = Span { kind, first: !self.begun, fin, start: self.base, end: self.keep };
+            if mode == Mode::Parts {
+                self.check(rx)?;
+                if fin && kind == Kind::Text && !self.unchecked && !self.text.is_complete() {
+                    return Err(ProtocolError::InvalidUtf8);
+                }
+                self.checked = 0;
+            }
+            self.handed = true;
+            self.begun = !fin;
+            if fin {
+                self.message = None;
+            }
+            return Ok(Some(Decoded::Part(span)));
+        }
+        if complete {
+            return Ok(None);
+        }
+        // The wait may be long: "as soon as the offending byte has arrived" is now.
+        self.check(rx)?;
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        self.more(rx, left).map(Some)
+    }
+
+    /// Decodes a control frame once its payload is there.
+    fn control(&mut self, rx: &mut [u8], frame: Frame) -> Option<Decoded> {
+        let missing = usize::try_from(self.left).unwrap_or(usize::MAX).saturating_sub(self.tail - self.head);
+        if missing > 0 {
+            return self.more(rx, missing).ok();
+        }
+        let start = self.head;
+        let taken = self.take(rx);
+        self.head += taken;
+        self.frame = Frame::None;
+        let span = |kind| Span { kind, first: true, fin: true, start, end: start + taken };
+        Some(match frame {
+            Frame::Ping => Decoded::Part(span(Kind::Ping)),
+            Frame::Pong => Decoded::Part(span(Kind::Pong)),
+            _ => Decoded::Close(span(Kind::Binary)),
+        })
+    }
+
+    /// Unmasks what is there of the current payload; returns its length.
+    #[inline]
+    fn take(&mut self, rx: &mut [u8]) -> usize {
+        let there = self.tail - self.head;
+        let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(there);
+        if self.masked {
+            apply_mask(rx.get_mut(self.head..self.head + taken).unwrap_or_default(), self.key, 0);
+            self.key = rotate(self.key, taken as u64);
+        }
+        self.left -= taken as u64;
+        taken
+    }
+
+    /// Checks the text that is held and was not checked yet.
+    fn check(&mut self, rx: &[u8]) -> Result<(), ProtocolError> {
+        if self.message == Some(Kind::Text) && !self.unchecked {
+            let unseen = rx.get(self.base + self.checked..self.keep).unwrap_or_default();
+            self.text.push(unseen)?;
+            self.checked = self.keep - self.base;
+        }
+        Ok(())
+    }
+
+    /// Makes room for `wanted` bytes, as far as that goes.
+    fn more(&mut self, rx: &mut [u8], wanted: usize) -> Result<Decoded, ProtocolError> {
+        if rx.len().saturating_sub(self.tail) < wanted && (self.base > 0 || self.head > self.keep) {
+            // Once a message at most: `base` is 0 from then on, and undecoded bytes are less than one frame.
+            shift(rx, self.base..self.keep, 0);
+            self.keep -= self.base;
+            self.base = 0;
+            shift(rx, self.head..self.tail, self.keep);
+            self.tail -= self.head - self.keep;
+            self.head = self.keep;
+        }
+        Ok(if self.tail < rx.len() { Decoded::Receive } else { Decoded::Grow })
+    }
+}
+
+/// Moves bytes towards the front; does nothing for a range that is not there.
+fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
+    if to < from.start && from.start <= from.end && from.end <= bytes.len() {
+        bytes.copy_within(from, to);
+    }
+}

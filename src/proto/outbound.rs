@@ -1,0 +1,287 @@
+use core::{cell::Cell, ops::Range};
+
+use super::{Closing, Control, Failure, Role, Step};
+use crate::{
+    CloseCode, Kind, Message, MisuseError, Random,
+    frame::{FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, copy_masked, emit_body},
+};
+
+/// The sending direction: whole frames are put in the send buffer, then drained.
+///
+/// Since a frame lies in the buffer complete before its first byte leaves, nothing that is dropped, cancelled or timed
+/// out in between can cut one in two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outbound {
+    start: usize,
+    end: usize,
+    /// How much of the message, or part, being sent was put into frames.
+    taken: usize,
+    progress: Progress,
+    /// The message that `send_part` began and did not finish.
+    message: Option<Kind>,
+    masked: bool,
+    /// Something was written since the last flush.
+    dirty: bool,
+    /// Writing would block: reading goes first, once.
+    deferred: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// No call is under way, nor was one dropped.
+    Idle,
+    /// Some of it may have been put.
+    Open,
+    /// All of it was put; it may not have been drained.
+    Put,
+}
+
+/// What the caller sends: a message, or a part of one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) data: &'a [u8],
+    pub(crate) fin: bool,
+    /// Whether it is a part: it begins a message that stays open, or goes on with one.
+    pub(crate) part: bool,
+}
+
+impl<'a> From<Message<'a>> for Outgoing<'a> {
+    fn from(message: Message<'a>) -> Self {
+        Self { kind: message.kind(), data: message.as_bytes(), fin: true, part: false }
+    }
+}
+
+impl Outbound {
+    pub(crate) const fn new(role: Role) -> Self {
+        Self {
+            start: 0,
+            end: 0,
+            taken: 0,
+            progress: Progress::Idle,
+            message: None,
+            masked: matches!(role, Role::Client),
+            dirty: false,
+            deferred: false,
+        }
+    }
+
+    pub(crate) const fn range(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    /// What is to be done for what was put.
+    #[inline]
+    const fn step(&self) -> Option<Step> {
+        if self.deferred {
+            None
+        } else if self.start != self.end {
+            Some(Step::Transmit)
+        } else if self.dirty {
+            Some(Step::Flush)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) const fn set_deferred(&mut self, deferred: bool) {
+        self.deferred = deferred;
+    }
+
+    pub(crate) const fn flushed(&mut self) {
+        self.dirty = false;
+    }
+
+    pub(crate) fn sent(&mut self, n: usize) -> Result<(), MisuseError> {
+        if n > self.end - self.start {
+            return Err(MisuseError::ImpossibleCount);
+        }
+        self.start += n;
+        self.dirty = true;
+        self.deferred = false;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        Ok(())
+    }
+
+    /// How many bytes were taken of the message whose `send` did not return, `None` if every call returned.
+    pub(crate) const fn interrupted(&self) -> Option<usize> {
+        match self.progress {
+            Progress::Idle => None,
+            Progress::Open | Progress::Put => Some(self.taken),
+        }
+    }
+
+    /// Begins to send, or goes on with what was interrupted.
+    pub(crate) fn start(&mut self, out: &Outgoing<'_>, resume: bool) -> Result<(), MisuseError> {
+        if resume && self.progress != Progress::Idle {
+            return if out.data.len() < self.taken { Err(MisuseError::NotTheSameMessage) } else { Ok(()) };
+        }
+        if self.progress == Progress::Open && self.taken > 0 {
+            return Err(MisuseError::Interrupted { taken: self.taken });
+        }
+        match (out.kind, self.message) {
+            (Kind::Ping | Kind::Pong, _) if out.data.len() > MAX_CONTROL_PAYLOAD => {
+                return Err(MisuseError::ControlTooLong);
+            }
+            (Kind::Ping | Kind::Pong, _) | (_, None) => {}
+            (_, Some(_)) if !out.part => return Err(MisuseError::MessageOpen),
+            (kind, Some(open)) if kind != open => return Err(MisuseError::KindChanged),
+            _ => {}
+        }
+        self.taken = 0;
+        self.progress = Progress::Open;
+        Ok(())
+    }
+
+    /// Puts as much of what is sent into `data` as fits; `true` when all of it was put.
+    #[inline]
+    pub(crate) fn put(
+        &mut self,
+        data: &mut [u8],
+        random: &mut dyn Random,
+        control: &Control,
+        out: &Outgoing<'_>,
+    ) -> Result<bool, MisuseError> {
+        self.deferred = false;
+        if self.progress != Progress::Open {
+            return Ok(true);
+        }
+        // "The application MUST NOT send any more data frames after sending a Close frame."
+        if control.closing.is_closing() {
+            return Err(MisuseError::Closing);
+        }
+        let rest = out.data.get(self.taken..).unwrap_or_default();
+        let whole = FrameHeader::MAX_LEN + rest.len();
+        let room = data.len().saturating_sub(self.end);
+        if whole > room && self.end > 0 {
+            return Ok(false);
+        }
+        // A frame smaller than the room for it: an empty buffer holds MIN_TX - 125 bytes, more than any header.
+        let len = rest.len().min(room.saturating_sub(FrameHeader::MAX_LEN));
+        let complete = len == rest.len();
+        let opcode = match (out.kind, self.message) {
+            (Kind::Ping, _) => Opcode::Ping,
+            (Kind::Pong, _) => Opcode::Pong,
+            (_, Some(_)) => Opcode::Continuation,
+            (Kind::Text, None) => Opcode::Text,
+            (Kind::Binary, None) => Opcode::Binary,
+        };
+        let fin = complete && out.fin;
+        self.frame(data, random, opcode, fin, rest.get(..len).unwrap_or_default());
+        if !opcode.is_control() {
+            self.message = if fin { None } else { Some(out.kind) };
+        }
+        self.taken += len;
+        if complete {
+            self.progress = Progress::Put;
+        }
+        Ok(complete)
+    }
+
+    /// The call that sent is over.
+    pub(crate) const fn finish(&mut self) {
+        self.progress = Progress::Idle;
+        self.taken = 0;
+    }
+
+    /// The next step for what is owed to the peer and what was put; `None` when all of it is written and flushed.
+    ///
+    /// # Errors
+    /// How the connection ended, once the peer was told all that is owed to it.
+    #[inline]
+    pub(crate) fn poll(
+        &mut self,
+        data: &mut [u8],
+        slot: &[Cell<u8>],
+        random: &mut dyn Random,
+        control: &mut Control,
+    ) -> Result<Option<Step>, Failure> {
+        if control.is_owing() {
+            self.put_owed(data, slot, random, control);
+        }
+        if !control.closing.is_ended()
+            && let Some(step) = self.step()
+        {
+            return Ok(Some(step));
+        }
+        control.closing.outcome().map_or(Ok(None), Err)
+    }
+
+    /// Puts the pong, then the close frame, as far as there is room: once the buffer is drained there is.
+    fn put_owed(
+        &mut self,
+        data: &mut [u8],
+        slot: &[Cell<u8>],
+        random: &mut dyn Random,
+        control: &mut Control,
+    ) {
+        if !control.pong.is_empty() && self.has_room(data, control.pong.len()) {
+            let len = control.pong.len();
+            let payload = control.pong.take(slot);
+            if !control.closing.is_sent() {
+                self.frame(data, random, Opcode::Pong, true, payload.get(..len).unwrap_or_default());
+            }
+        }
+        if let Some(code) = control.closing.owed() {
+            self.put_close(data, random, &mut control.closing, code, "");
+        }
+    }
+
+    /// Puts a close frame, the last one of this direction; `false` if there is no room yet.
+    pub(crate) fn put_close(
+        &mut self,
+        data: &mut [u8],
+        random: &mut dyn Random,
+        closing: &mut Closing,
+        code: CloseCode,
+        reason: &str,
+    ) -> bool {
+        let mut body = [0; MAX_CONTROL_PAYLOAD];
+        let len = emit_body(code, reason, &mut body);
+        if !self.has_room(data, len) {
+            return false;
+        }
+        self.frame(data, random, Opcode::Close, true, body.get(..len).unwrap_or_default());
+        closing.set_sent(code);
+        true
+    }
+
+    fn has_room(&self, data: &[u8], payload: usize) -> bool {
+        // A control frame's header has 6 bytes with the key.
+        data.len().saturating_sub(self.end) >= 6 + payload
+    }
+
+    /// Appends one frame; the caller has made sure that it fits.
+    #[inline]
+    fn frame(&mut self, data: &mut [u8], random: &mut dyn Random, opcode: Opcode, fin: bool, payload: &[u8]) {
+        trace!("sending {} frame, fin {}, {} bytes", opcode, fin, payload.len());
+        let masking_key = self.masked.then(|| {
+            let mut key = [0; 4];
+            random.fill(&mut key);
+            key
+        });
+        let header = FrameHeader { fin, rsv: 0, opcode, masking_key, payload_len: payload.len() as u64 };
+        let (len, bytes) = header.emit();
+        let Some((to, rest)) = data.get_mut(self.end..).and_then(|room| room.split_at_mut_checked(len)) else {
+            return;
+        };
+        to.copy_from_slice(bytes.get(..len).unwrap_or_default());
+        let Some(to) = rest.get_mut(..payload.len()) else {
+            return;
+        };
+        match masking_key {
+            Some(key) => copy_masked(to, payload, key),
+            None => to.copy_from_slice(payload),
+        }
+        self.end += len + payload.len();
+    }
+}
+
+/// Cuts a send buffer into the room for frames and the slot for a pong.
+pub(crate) fn cut(tx: &mut [u8]) -> (&mut [u8], &[Cell<u8>]) {
+    let at = tx.len().saturating_sub(MAX_CONTROL_PAYLOAD);
+    let (data, slot) = tx.split_at_mut_checked(at).unwrap_or_default();
+    (data, Cell::from_mut(slot).as_slice_of_cells())
+}

@@ -1,0 +1,340 @@
+use core::{ops::Range, time::Duration};
+
+use super::{
+    Closing, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, PongSlot, Role, Span,
+    Step, cut,
+};
+use crate::{CloseCode, Closed, Kind, Message, MisuseError, Part, ProtocolError, Random, frame::MAX_REASON};
+
+/// One WebSocket connection after its opening handshake: the whole protocol, with no I/O and no buffers of its own.
+///
+/// See the [module](super) for how to drive it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub(crate) inbound: Inbound,
+    pub(crate) outbound: Outbound,
+    pub(crate) control: Control,
+}
+
+impl Session {
+    /// A connection whose opening handshake is done.
+    #[must_use]
+    pub fn new(role: Role, config: &Config) -> Self {
+        Self {
+            inbound: Inbound::new(role, config),
+            outbound: Outbound::new(role),
+            control: Control { closing: Closing::new(role, config.close_timeout), pong: PongSlot::EMPTY },
+        }
+    }
+
+    /// The same, with bytes that arrived together with the head of the opening handshake: they lie at `early` in the
+    /// receive buffer, and are frames.
+    #[must_use]
+    pub fn with_early(role: Role, config: &Config, early: Range<usize>) -> Self {
+        let mut session = Self::new(role, config);
+        session.inbound.set_early(early);
+        session
+    }
+
+    /// Whether the buffers are large enough.
+    ///
+    /// # Errors
+    /// [`MisuseError::BufferTooSmall`] below [`MIN_RX`] and [`MIN_TX`].
+    pub const fn check_buffers(rx: &[u8], tx: &[u8]) -> Result<(), MisuseError> {
+        if rx.len() < MIN_RX {
+            return Err(MisuseError::BufferTooSmall { needed: MIN_RX });
+        }
+        if tx.len() < MIN_TX {
+            return Err(MisuseError::BufferTooSmall { needed: MIN_TX });
+        }
+        Ok(())
+    }
+
+    /// The next step towards receiving something: [`Step::Part`] when there is something.
+    ///
+    /// What the previous [`Step::Part`] named is forgotten. Pings are answered, close frames too, on the way.
+    ///
+    /// # Errors
+    /// How the connection ended, at this and every later call; [`MisuseError::PartsPending`] for [`Mode::Whole`]
+    /// inside of a message that was taken in part.
+    #[inline]
+    pub fn poll(
+        &mut self,
+        rx: &mut [u8],
+        tx: &mut [u8],
+        random: &mut dyn Random,
+        mode: Mode,
+    ) -> Result<Step, Failure> {
+        loop {
+            let (data, slot) = cut(tx);
+            if let Some(step) = closed(self.outbound.poll(data, slot, random, &mut self.control))? {
+                return Ok(step);
+            }
+            if let Some(step) = self.inbound.receive(rx, slot, &mut self.control, mode)? {
+                if step == Step::Receive {
+                    self.outbound.set_deferred(false);
+                }
+                return Ok(step);
+            }
+        }
+    }
+
+    /// Begins to send a message, before [`poll_send`](Self::poll_send). With `resume`, goes on with the one that an
+    /// interrupted call left, which has to be the same.
+    ///
+    /// # Errors
+    /// How the connection ended, or why this message cannot be sent now.
+    pub fn start_send(&mut self, message: &Message<'_>, resume: bool) -> Result<(), Failure> {
+        self.start(&Outgoing::from(*message), resume)
+    }
+
+    /// Begins to send a part of a message; otherwise like [`start_send`](Self::start_send).
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn start_part(&mut self, kind: Kind, data: &[u8], fin: bool, resume: bool) -> Result<(), Failure> {
+        self.start(&Outgoing { kind, data, fin, part: true }, resume)
+    }
+
+    fn start(&mut self, out: &Outgoing<'_>, resume: bool) -> Result<(), Failure> {
+        self.control.closing.check_open()?;
+        Ok(self.outbound.start(out, resume)?)
+    }
+
+    /// The next step towards having sent the message of [`start_send`](Self::start_send): [`Step::Done`] at the end.
+    ///
+    /// With `flush`, the end is when all was written and flushed; without, when all was put in the send buffer.
+    ///
+    /// # Errors
+    /// How the connection ended meanwhile.
+    #[inline]
+    pub fn poll_send(
+        &mut self,
+        tx: &mut [u8],
+        random: &mut dyn Random,
+        message: &Message<'_>,
+        flush: bool,
+    ) -> Result<Step, Failure> {
+        self.poll_put(tx, random, &Outgoing::from(*message), flush)
+    }
+
+    /// The same for the part of [`start_part`](Self::start_part).
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn poll_part(
+        &mut self,
+        tx: &mut [u8],
+        random: &mut dyn Random,
+        kind: Kind,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<Step, Failure> {
+        self.poll_put(tx, random, &Outgoing { kind, data, fin, part: true }, true)
+    }
+
+    fn poll_put(
+        &mut self,
+        tx: &mut [u8],
+        random: &mut dyn Random,
+        out: &Outgoing<'_>,
+        flush: bool,
+    ) -> Result<Step, Failure> {
+        let (data, _) = cut(tx);
+        if self.outbound.put(data, random, &self.control, out)? {
+            if !flush {
+                self.outbound.finish();
+                return Ok(Step::Done);
+            }
+            let step = self.poll_flush(tx, random)?;
+            if step == Step::Done {
+                self.outbound.finish();
+            }
+            return Ok(step);
+        }
+        Ok(Step::Transmit)
+    }
+
+    /// The next step towards an empty send buffer and a flushed transport: [`Step::Done`] at the end.
+    ///
+    /// # Errors
+    /// How the connection ended meanwhile.
+    #[inline]
+    pub fn poll_flush(&mut self, tx: &mut [u8], random: &mut dyn Random) -> Result<Step, Failure> {
+        self.outbound.set_deferred(false);
+        let (data, slot) = cut(tx);
+        Ok(self.outbound.poll(data, slot, random, &mut self.control)?.unwrap_or(Step::Done))
+    }
+
+    /// Whether a close with these arguments may begin.
+    ///
+    /// # Errors
+    /// [`MisuseError::InvalidCloseCode`] or [`MisuseError::ReasonTooLong`]. [`CloseCode::NO_STATUS_RECEIVED`] stands
+    /// for a close frame with an empty body, and takes no reason.
+    pub const fn check_close(code: CloseCode, reason: &str) -> Result<(), MisuseError> {
+        let empty = code.0 == CloseCode::NO_STATUS_RECEIVED.0 && reason.is_empty();
+        if !(code.is_sendable() || empty) {
+            return Err(MisuseError::InvalidCloseCode(code.0));
+        }
+        if reason.len() > MAX_REASON {
+            return Err(MisuseError::ReasonTooLong);
+        }
+        Ok(())
+    }
+
+    /// The next step of the closing handshake, of which [`check_close`](Self::check_close) approved: [`Step::Closed`]
+    /// at the end. Messages that still come are discarded.
+    ///
+    /// # Errors
+    /// How the connection ended, where not by a close frame.
+    pub fn poll_close(
+        &mut self,
+        rx: &mut [u8],
+        tx: &mut [u8],
+        random: &mut dyn Random,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<Step, Failure> {
+        self.outbound.set_deferred(false);
+        loop {
+            if !self.control.closing.is_closing() && !self.put_close(tx, random, code, reason) {
+                return Ok(Step::Transmit);
+            }
+            match self.poll(rx, tx, random, Mode::Parts)? {
+                Step::Part(_) => {}
+                step => return Ok(step),
+            }
+        }
+    }
+
+    /// Puts the close frame in the send buffer; `false` if that has to be drained first.
+    fn put_close(&mut self, tx: &mut [u8], random: &mut dyn Random, code: CloseCode, reason: &str) -> bool {
+        let (data, _) = cut(tx);
+        self.outbound.put_close(data, random, &mut self.control.closing, code, reason)
+    }
+
+    /// What to write at [`Step::Transmit`].
+    #[must_use]
+    pub fn pending<'b>(&self, tx: &'b [u8]) -> &'b [u8] {
+        tx.get(self.outbound.range()).unwrap_or_default()
+    }
+
+    /// `n` bytes of [`pending`](Self::pending) were written.
+    ///
+    /// # Errors
+    /// [`MisuseError::ImpossibleCount`] if there were not so many.
+    pub fn sent(&mut self, n: usize) -> Result<(), MisuseError> {
+        self.outbound.sent(n)
+    }
+
+    /// The transport was flushed.
+    pub const fn flushed(&mut self) {
+        self.outbound.flushed();
+    }
+
+    /// Writing would have to wait longer than the caller does: [`poll`](Self::poll) goes on with reading, up to the
+    /// next [`Step::Receive`], so that a peer that does not read cannot keep this end from reading.
+    ///
+    /// `false` if there is nothing to read any more and the caller has to wait.
+    #[must_use]
+    pub fn defer_transmit(&mut self) -> bool {
+        let open = !self.control.closing.is_closing();
+        self.outbound.set_deferred(open);
+        open
+    }
+
+    /// Where to read to at [`Step::Receive`]; never empty then.
+    #[must_use]
+    pub fn space<'b>(&self, rx: &'b mut [u8]) -> &'b mut [u8] {
+        self.inbound.space(rx)
+    }
+
+    /// `n` bytes were read into [`space`](Self::space) of a buffer of `len` bytes; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// [`MisuseError::ImpossibleCount`] if there was not so much space.
+    pub fn received(&mut self, n: usize, len: usize) -> Result<(), MisuseError> {
+        if n == 0 {
+            self.control.closing.end();
+        }
+        self.inbound.received(n, len)
+    }
+
+    /// The receive buffer cannot grow at [`Step::Grow`]: the connection is failed with 1009.
+    pub fn overflow(&mut self) {
+        self.inbound.overflow(&mut self.control.closing);
+    }
+
+    /// The message that [`Step::Part`] named in [`Mode::Whole`]. Call it once for each: this is where the UTF-8 of text
+    /// that arrived at once is checked.
+    ///
+    /// # Errors
+    /// [`ProtocolError::InvalidUtf8`]; the connection is failed then, and [`poll_flush`](Self::poll_flush) tells the peer.
+    #[inline]
+    pub fn message<'b>(&mut self, span: Span, rx: &'b [u8]) -> Result<Message<'b>, ProtocolError> {
+        self.inbound.message(span, rx, &mut self.control.closing)
+    }
+
+    /// The part that [`Step::Part`] named in [`Mode::Parts`].
+    #[must_use]
+    pub fn part<'b>(&self, span: Span, rx: &'b [u8]) -> Part<'b> {
+        span.part(rx)
+    }
+
+    /// What an error of the transport means: `None` that it is news, otherwise how the connection had ended before.
+    #[must_use]
+    pub fn outcome_of_error(&self) -> Option<Failure> {
+        self.control.closing.outcome_of_error()
+    }
+
+    /// How many bytes of a message were taken by a `send` that was dropped or timed out; `None` if the last one returned.
+    #[must_use]
+    pub const fn interrupted(&self) -> Option<usize> {
+        self.outbound.interrupted()
+    }
+
+    /// Whether a close frame was sent or received, the connection failed, or the transport ended.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        self.control.closing.is_closing()
+    }
+
+    /// Whether a rule was broken: the transport should be dropped once the send buffer is drained.
+    #[must_use]
+    pub const fn is_failed(&self) -> bool {
+        self.control.closing.is_failed()
+    }
+
+    /// Both codes so far.
+    #[must_use]
+    pub const fn closed(&self) -> Closed {
+        self.control.closing.closed()
+    }
+
+    /// The reason in the peer's close frame; empty if it gave none.
+    #[must_use]
+    pub fn close_reason<'b>(&self, rx: &'b [u8]) -> &'b str {
+        self.control.closing.reason_in(rx)
+    }
+
+    /// How long to wait at most until [`handle_timeout`](Self::handle_timeout); `None` for as long as it takes.
+    ///
+    /// `now` is the time since any fixed moment; only differences count. The closing handshake has
+    /// [`Config::close_timeout`] from the first call after it began.
+    pub fn poll_timeout(&mut self, now: Duration) -> Option<Duration> {
+        self.control.closing.poll_timeout(now)
+    }
+
+    /// Tells the time. Past the deadline the connection counts as ended: drop the transport.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.control.closing.handle_timeout(now);
+    }
+}
+
+/// For a driver that wants a message, the end of the closing handshake is a step, not an error.
+fn closed(polled: Result<Option<Step>, Failure>) -> Result<Option<Step>, Failure> {
+    match polled {
+        Err(Failure::Closed(closed)) => Ok(Some(Step::Closed(closed))),
+        other => other,
+    }
+}
