@@ -128,7 +128,10 @@ impl fmt::Display for MisuseError {
             Self::ControlTooLong => "a ping or pong holds at most 125 bytes",
             Self::ReasonTooLong => "a close reason holds at most 123 bytes",
             Self::InvalidCloseCode(code) => {
-                return write!(f, "{code} may not be sent as a close code: use 1000-1003, 1007-1014 or 3000-4999");
+                return write!(
+                    f,
+                    "{code} may not be sent as a close code: use 1000-1003, 1007-1014 or 3000-4999"
+                );
             }
             Self::Closing => "nothing can be sent after the close frame",
             Self::MessageOpen => "a message begun with `send_part` is not finished: send its last part first",
@@ -139,7 +142,9 @@ impl fmt::Display for MisuseError {
                     "an interrupted send had {taken} bytes of its message taken: finish it with `resume_send`"
                 );
             }
-            Self::NotTheSameMessage => "the message is shorter than what was already sent of the interrupted one",
+            Self::NotTheSameMessage => {
+                "the message is shorter than what was already sent of the interrupted one"
+            }
             Self::PartsPending => "a message was taken in part: take the rest with `recv_part`",
             Self::BufferTooSmall { needed } => {
                 return write!(f, "the buffer is too small: give it at least {needed} bytes");

@@ -14,7 +14,8 @@
     )
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "std", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "std"), doc = "WebSocket (RFC 6455) without an allocator: see README.md.")]
 
 #[cfg(feature = "std")]
 extern crate std;

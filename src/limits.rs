@@ -25,8 +25,13 @@ pub struct Limits {
 
 impl Limits {
     /// The defaults that the fields name.
-    pub const DEFAULT: Self =
-        Self { max_message: 64 << 20, max_frame: 64 << 20, max_fragments: 1 << 18, max_head: 16 << 10, max_fields: 100 };
+    pub const DEFAULT: Self = Self {
+        max_message: 64 << 20,
+        max_frame: 64 << 20,
+        max_fragments: 1 << 18,
+        max_head: 16 << 10,
+        max_fields: 100,
+    };
 }
 
 impl Default for Limits {

@@ -46,7 +46,9 @@ impl<'a> Message<'a> {
         }
     }
 
-    pub(crate) const fn kind(&self) -> Kind {
+    /// What it is, as [`send_part`](crate::blocking::WebSocket::send_part) takes it.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
         match self {
             Self::Text(_) | Self::UncheckedText(_) => Kind::Text,
             Self::Binary(_) => Kind::Binary,

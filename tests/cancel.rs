@@ -69,7 +69,8 @@ fn async_dropped_at_every_await() {
         for step in STEPS {
             let io = Script::new(&script(role), step).gated();
             let mut ws =
-                asynch::WebSocket::from_parts(io.clone(), session(role), Counter(0), [0; 512], [0; 256]).unwrap();
+                asynch::WebSocket::from_parts(io.clone(), session(role), Counter(0), [0; 512], [0; 256])
+                    .unwrap();
             let (mut got, mut dropped) = (vec![], 0);
             let end = loop {
                 match once(ws.recv()) {
@@ -105,7 +106,8 @@ fn blocking_timed_out_at_every_call() {
         for step in STEPS {
             let io = Script::new(&script(role), step).gated();
             let mut ws =
-                blocking::WebSocket::from_parts(io.clone(), session(role), Counter(0), [0; 512], [0; 256]).unwrap();
+                blocking::WebSocket::from_parts(io.clone(), session(role), Counter(0), [0; 512], [0; 256])
+                    .unwrap();
             let mut got = vec![];
             let timed_out = Error::Io(ErrorKind::TimedOut);
             let end = loop {
@@ -136,9 +138,14 @@ fn failing_at_every_byte() {
         for at in 0..whole {
             for step in [1, 7, 1000] {
                 let io = Script::new(&script(role), step).failing_at(at);
-                let mut ws =
-                    blocking::WebSocket::from_parts(io.clone(), session(role), Counter(0), [0; 512], [0; 256])
-                        .unwrap();
+                let mut ws = blocking::WebSocket::from_parts(
+                    io.clone(),
+                    session(role),
+                    Counter(0),
+                    [0; 512],
+                    [0; 256],
+                )
+                .unwrap();
                 let mut got = vec![];
                 let end = loop {
                     match ws.recv() {
@@ -166,7 +173,8 @@ fn failing_at_every_byte() {
 fn parts_dropped_at_every_await() {
     let big: Vec<u8> = (0..100_000u32).map(|i| i as u8).collect();
     for (rx_len, step) in [(131, 1), (131, 77), (1024, 1000), (1024, 3)] {
-        let wire = [frame(0x02, &big[..60_000], KEY), frame(0x89, b"?", KEY), frame(0x80, &big[60_000..], KEY)];
+        let wire =
+            [frame(0x02, &big[..60_000], KEY), frame(0x89, b"?", KEY), frame(0x80, &big[60_000..], KEY)];
         let io = Script::new(&wire.concat(), step).gated();
         let mut ws = asynch::WebSocket::from_parts(
             io.clone(),
@@ -194,7 +202,8 @@ fn parts_dropped_at_every_await() {
         }
         assert!(got == big);
         let seen = frames(&io.output.borrow());
-        let echoed: Vec<u8> = seen.iter().filter(|f| f.first & 8 == 0).flat_map(|f| f.payload.clone()).collect();
+        let echoed: Vec<u8> =
+            seen.iter().filter(|f| f.first & 8 == 0).flat_map(|f| f.payload.clone()).collect();
         assert!(echoed == big);
         assert_eq!(seen.iter().filter(|f| f.first & 0x80 != 0).count(), 2, "one FIN and one pong");
     }

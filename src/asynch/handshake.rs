@@ -2,8 +2,8 @@ use embedded_io_async::{Read, Write};
 
 use super::WebSocket;
 use crate::{
-    blocking::Refused,
     Buffer, Config, Error, Random, Request, Role, Unmasked,
+    blocking::Refused,
     handshake::{ClientHandshake, HeadLine, RequestHead, Response, ServerHandshake, ServerStep, Step},
     proto::Session,
 };
@@ -25,7 +25,7 @@ pub async fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
     rx: R,
     tx: W,
 ) -> Result<WebSocket<T, G, R, W>, Error<T::Error>> {
-    connect_with(io, request, random, rx, tx, &mut |_| {}).await.map_err(|refused| refused.error)
+    connect_with(io, request, random, rx, tx, |_| {}).await.map_err(|refused| refused.error)
 }
 
 /// Like [`connect`], and shows each line of the response's head to `observe`; a refusal comes with the beginning of
@@ -43,7 +43,7 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
     mut random: G,
     mut rx: R,
     mut tx: W,
-    observe: &mut dyn FnMut(HeadLine<'_>),
+    mut observe: impl FnMut(HeadLine<'_>),
 ) -> Result<WebSocket<T, G, R, W>, Refused<T::Error, R>> {
     let mut handshake = match Session::check_buffers(rx.bytes(), tx.bytes())
         .map_err(Error::from)
@@ -52,7 +52,7 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
         Ok(handshake) => handshake,
         Err(error) => return Err(Refused { error, rx, body: 0..0 }),
     };
-    if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), observe).await {
+    if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), &mut observe).await {
         return Err(Refused { error, rx, body: handshake.early() });
     }
     let session = Session::with_early(Role::Client, &request.config, handshake.early());
@@ -65,7 +65,7 @@ async fn run<T: Read + Write>(
     handshake: &mut ClientHandshake<'_>,
     rx: &mut [u8],
     tx: &mut [u8],
-    observe: &mut dyn FnMut(HeadLine<'_>),
+    observe: &mut impl FnMut(HeadLine<'_>),
 ) -> Result<(), Error<T::Error>> {
     loop {
         match handshake.poll(rx, tx, observe)? {

@@ -87,8 +87,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
 
     async fn next(&mut self, mode: Mode) -> Result<Span, Error<T::Error>> {
         loop {
-            let step =
-                self.session.poll(self.rx.bytes_mut(), self.tx.bytes_mut(), &mut self.random, mode)?;
+            let step = self.session.poll(self.rx.bytes_mut(), self.tx.bytes_mut(), &mut self.random, mode)?;
             match step {
                 Step::Part(span) => return Ok(span),
                 Step::Closed(closed) => return Err(Error::Closed(closed)),
@@ -143,7 +142,12 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
         self.send_with(&message.into(), false, false).await
     }
 
-    async fn send_with(&mut self, message: &Message<'_>, resume: bool, flush: bool) -> Result<(), Error<T::Error>> {
+    async fn send_with(
+        &mut self,
+        message: &Message<'_>,
+        resume: bool,
+        flush: bool,
+    ) -> Result<(), Error<T::Error>> {
         self.session.start_send(message, resume)?;
         loop {
             match self.session.poll_send(self.tx.bytes_mut(), &mut self.random, message, flush)? {
@@ -175,7 +179,13 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
         self.part_with(kind, data, fin, true).await
     }
 
-    async fn part_with(&mut self, kind: Kind, data: &[u8], fin: bool, resume: bool) -> Result<(), Error<T::Error>> {
+    async fn part_with(
+        &mut self,
+        kind: Kind,
+        data: &[u8],
+        fin: bool,
+        resume: bool,
+    ) -> Result<(), Error<T::Error>> {
         self.session.start_part(kind, data, fin, resume)?;
         loop {
             match self.session.poll_part(self.tx.bytes_mut(), &mut self.random, kind, data, fin)? {

@@ -331,7 +331,10 @@ impl<WIo: Write, G: Random> Writer<'_, '_, WIo, G> {
     ///
     /// # Cancel safety
     /// Like [`send`](Self::send).
-    pub async fn resume_send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<WIo::Error>> {
+    pub async fn resume_send<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+    ) -> Result<(), Error<WIo::Error>> {
         self.send_out(&Outgoing::from(message.into()), true).await
     }
 

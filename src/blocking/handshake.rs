@@ -21,7 +21,7 @@ pub fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
     rx: R,
     tx: W,
 ) -> Result<WebSocket<T, G, R, W>, Error<T::Error>> {
-    connect_with(io, request, random, rx, tx, &mut |_| {}).map_err(|refused| refused.error)
+    connect_with(io, request, random, rx, tx, |_| {}).map_err(|refused| refused.error)
 }
 
 /// An opening handshake that failed, and what is left of it.
@@ -47,7 +47,7 @@ pub fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
     mut random: G,
     mut rx: R,
     mut tx: W,
-    observe: &mut dyn FnMut(HeadLine<'_>),
+    mut observe: impl FnMut(HeadLine<'_>),
 ) -> Result<WebSocket<T, G, R, W>, Refused<T::Error, R>> {
     let mut handshake = match Session::check_buffers(rx.bytes(), tx.bytes())
         .map_err(Error::from)
@@ -56,7 +56,7 @@ pub fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
         Ok(handshake) => handshake,
         Err(error) => return Err(Refused { error, rx, body: 0..0 }),
     };
-    if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), observe) {
+    if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), &mut observe) {
         return Err(Refused { error, rx, body: handshake.early() });
     }
     let session = Session::with_early(Role::Client, &request.config, handshake.early());
@@ -69,7 +69,7 @@ fn run<T: Read + Write>(
     handshake: &mut ClientHandshake<'_>,
     rx: &mut [u8],
     tx: &mut [u8],
-    observe: &mut dyn FnMut(HeadLine<'_>),
+    observe: &mut impl FnMut(HeadLine<'_>),
 ) -> Result<(), Error<T::Error>> {
     loop {
         match handshake.poll(rx, tx, observe)? {

@@ -59,11 +59,21 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// are final.
     pub fn recv(&mut self) -> Result<Message<'_>, Error<T::Error>> {
         let span = self.next(Mode::Whole)?;
+        self.message(span, |_| {})
+    }
+
+    /// What [`next`](Self::next) found. If that is not valid, `failed` sees the transport when the peer was told.
+    pub(crate) fn message(
+        &mut self,
+        span: Span,
+        failed: impl FnOnce(&mut T),
+    ) -> Result<Message<'_>, Error<T::Error>> {
         match self.session.message(span, self.rx.bytes()) {
             Ok(message) => Ok(message),
             Err(error) => {
                 // The peer is told; that it could not be told is the lesser news.
                 let _ = flush(&mut self.io, &mut self.session, &mut self.tx, &mut self.random);
+                failed(&mut self.io);
                 Err(error.into())
             }
         }
@@ -76,13 +86,16 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// Like [`recv`](Self::recv).
     pub fn recv_part(&mut self) -> Result<Part<'_>, Error<T::Error>> {
         let span = self.next(Mode::Parts)?;
-        Ok(self.session.part(span, self.rx.bytes()))
+        Ok(self.part(span))
     }
 
-    fn next(&mut self, mode: Mode) -> Result<Span, Error<T::Error>> {
+    pub(crate) fn part(&self, span: Span) -> Part<'_> {
+        self.session.part(span, self.rx.bytes())
+    }
+
+    pub(crate) fn next(&mut self, mode: Mode) -> Result<Span, Error<T::Error>> {
         loop {
-            let step =
-                self.session.poll(self.rx.bytes_mut(), self.tx.bytes_mut(), &mut self.random, mode)?;
+            let step = self.session.poll(self.rx.bytes_mut(), self.tx.bytes_mut(), &mut self.random, mode)?;
             match step {
                 Step::Part(span) => return Ok(span),
                 Step::Closed(closed) => return Err(Error::Closed(closed)),

@@ -177,7 +177,8 @@ mod tests {
         for payload_len in [0, 1, 125, 126, 127, 0xFFFF, 0x1_0000, u64::from(u32::MAX) + 1, u64::MAX >> 1] {
             for rules in ANY {
                 let masking_key = rules.masked.then_some([1, 2, 3, 4]);
-                let header = FrameHeader { fin: true, rsv: 5, opcode: Opcode::Binary, masking_key, payload_len };
+                let header =
+                    FrameHeader { fin: true, rsv: 5, opcode: Opcode::Binary, masking_key, payload_len };
                 let (len, bytes) = header.emit();
                 assert_eq!(len, header.encoded_len());
                 for cut in 0..len {
@@ -201,10 +202,7 @@ mod tests {
         assert_eq!(parse(&[0x80, 0x02], client), (true, Opcode::Continuation, 2, 2));
         assert_eq!(parse(&[0x89, 0x05], client), (true, Opcode::Ping, 5, 2));
         assert_eq!(parse(&[0x82, 0x7E, 0x01, 0x00], client), (true, Opcode::Binary, 256, 4));
-        assert_eq!(
-            parse(&[0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0], client),
-            (true, Opcode::Binary, 65536, 10)
-        );
+        assert_eq!(parse(&[0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0], client), (true, Opcode::Binary, 65536, 10));
     }
 
     #[test]

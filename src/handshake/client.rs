@@ -1,47 +1,13 @@
-use core::ops::Range;
+use core::{fmt, ops::Range};
 
-use super::{Field, HandshakeError, Request, field::index, key::Key, wire::Wire};
+use super::{Field, HandshakeError, HeadLine, Request, Step, key::Key, wire::Wire};
 use crate::{
     MisuseError, Random,
-    http::{Emitter, HeadError, LineScanner, has_token, parse_decimal, parse_field, parse_status_line, trace_field},
+    http::{
+        Emitter, HeadError, LineScanner, has_token, parse_decimal, parse_field, parse_status_line,
+        trace_field,
+    },
 };
-
-/// What the driver of a [`ClientHandshake`] is to do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[must_use = "the handshake stands still until the step is taken"]
-pub enum Step {
-    /// Write some of [`pending`](ClientHandshake::pending), then say how much with [`sent`](ClientHandshake::sent).
-    Transmit,
-    /// Flush the transport, then call [`flushed`](ClientHandshake::flushed).
-    Flush,
-    /// Read into [`space`](ClientHandshake::space), then say how much with [`received`](ClientHandshake::received).
-    Receive,
-    /// The connection is open.
-    Done,
-}
-
-/// A line of the server's head, as soon as it is complete.
-///
-/// Lines longer than the receive buffer are not shown, unless they fail the handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum HeadLine<'a> {
-    /// The status line.
-    Status {
-        /// The status code; 101 if the server accepts.
-        code: u16,
-        /// The reason phrase; may be empty, may be in any encoding.
-        reason: &'a [u8],
-    },
-    /// A header field.
-    Field {
-        /// The name, in the server's letter case.
-        name: &'a str,
-        /// The value, without the white space around it.
-        value: &'a [u8],
-    },
-}
 
 /// The client's side of the opening handshake (RFC 6455 section 4.1).
 ///
@@ -49,85 +15,59 @@ pub enum HeadLine<'a> {
 /// the handshake depends on it. 131 bytes do for the heads of ordinary servers.
 #[derive(Clone)]
 pub struct ClientHandshake<'a> {
-    host: &'a str,
-    path: &'a str,
-    origin: Option<&'a str>,
-    subprotocols: &'a [&'a str],
-    fields: &'a [(&'a str, &'a str)],
+    request: &'a Request<'a>,
     key: Key,
     wire: Wire,
     scanner: LineScanner,
-    /// How many more bytes the head may have.
-    bytes_left: u32,
-    /// How many more fields.
+    /// How many more fields the head may have.
     fields_left: u16,
     /// 0 until the status line is there.
     status: u16,
-    seen: Seen,
+    /// Of a refusal.
+    content_length: Option<u32>,
+    subprotocol: Option<usize>,
+    upgrade: bool,
+    connection: bool,
+    accept: bool,
     /// The line began with bytes that are gone, to make room.
-    skips: bool,
-    content_length: u32,
-    /// Index of the selected one; `NONE` if there is none.
-    subprotocol: u16,
-    stage: Stage,
+    cut: bool,
+    stage: Result<Stage, HandshakeError>,
 }
 
-// 32 bits: part of what firmware reserves for a connection.
+// Part of what firmware reserves for a connection.
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<ClientHandshake<'_>>() <= 120);
+const _: () = assert!(size_of::<ClientHandshake<'_>>() <= 100);
 
-const NONE: u16 = u16::MAX;
-
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Stage {
     Send,
     Flush,
     Head,
     Body,
     Done,
-    Failed(HandshakeError),
 }
-
-/// A set of the first of [`Field`]'s values.
-#[derive(Clone, Copy)]
-struct Seen(u8);
-
-impl Seen {
-    const fn contains(self, field: Field) -> bool {
-        self.0 & 1 << field as u8 != 0
-    }
-
-    const fn insert(&mut self, field: Field) {
-        self.0 |= 1 << field as u8;
-    }
-}
-
-const _: () = assert!((Field::ContentLength as u8) < 8);
 
 impl<'a> ClientHandshake<'a> {
     /// Checks the request and draws a key.
     ///
     /// # Errors
     /// [`HandshakeError::InvalidHost`] and the other variants that say that nothing was sent.
-    pub fn new(request: &Request<'a>, random: &mut dyn Random) -> Result<Self, HandshakeError> {
+    pub fn new(request: &'a Request<'a>, random: &mut dyn Random) -> Result<Self, HandshakeError> {
         request.check()?;
         Ok(Self {
-            host: request.host,
-            path: request.path,
-            origin: request.origin,
-            subprotocols: request.subprotocols,
-            fields: request.fields,
+            request,
             key: Key::new(random),
             wire: Wire::default(),
-            scanner: LineScanner::new(),
-            bytes_left: request.config.limits.max_head,
+            scanner: LineScanner::new(request.config.limits.max_head),
             fields_left: request.config.limits.max_fields,
             status: 0,
-            seen: Seen(0),
-            skips: false,
-            content_length: 0,
-            subprotocol: NONE,
-            stage: Stage::Send,
+            content_length: None,
+            subprotocol: None,
+            upgrade: false,
+            connection: false,
+            accept: false,
+            cut: false,
+            stage: Ok(Stage::Send),
         })
     }
 
@@ -143,18 +83,16 @@ impl<'a> ClientHandshake<'a> {
         tx: &mut [u8],
         observe: &mut dyn FnMut(HeadLine<'_>),
     ) -> Result<Step, HandshakeError> {
-        let step = match self.stage {
-            Stage::Send => return Ok(self.transmit(tx)),
-            Stage::Flush => return Ok(Step::Flush),
+        let step = match self.stage? {
+            Stage::Send => Ok(self.transmit(tx)),
+            Stage::Flush => Ok(Step::Flush),
             Stage::Head => self.read_head(rx, observe),
             Stage::Body => self.read_body(rx),
-            Stage::Done => return Ok(Step::Done),
-            Stage::Failed(error) => return Err(error),
+            Stage::Done => Ok(Step::Done),
         };
-        match step {
-            Ok(Step::Receive) => self.wire.make_room(rx),
-            Ok(_) => self.stage = Stage::Done,
-            Err(error) => self.stage = Stage::Failed(error),
+        self.wire.set_capacity(rx);
+        if let Err(error) = step {
+            self.stage = Err(error);
         }
         step
     }
@@ -175,8 +113,8 @@ impl<'a> ClientHandshake<'a> {
 
     /// The transport was flushed.
     pub fn flushed(&mut self) {
-        if matches!(self.stage, Stage::Flush) {
-            self.stage = Stage::Head;
+        if matches!(self.stage, Ok(Stage::Flush)) {
+            self.stage = Ok(Stage::Head);
         }
     }
 
@@ -199,8 +137,8 @@ impl<'a> ClientHandshake<'a> {
     /// A server may select none although some were offered: "The absence of such a field is equivalent to the null
     /// value" (RFC 6455 section 4.2.2).
     #[must_use]
-    pub fn subprotocol(&self) -> Option<usize> {
-        (self.subprotocol != NONE).then_some(self.subprotocol.into())
+    pub const fn subprotocol(&self) -> Option<usize> {
+        self.subprotocol
     }
 
     /// The range of the receive buffer that holds what came after the head: the first frames, or the start of the body
@@ -212,12 +150,15 @@ impl<'a> ClientHandshake<'a> {
     }
 
     fn transmit(&mut self, tx: &mut [u8]) -> Step {
-        if self.wire.is_sent() {
+        if self.wire.is_sent() && !tx.is_empty() {
+            if self.wire.is_first() {
+                self.trace();
+            }
             let mut out = self.wire.emitter(tx);
             self.emit(&mut out);
-            let (written, more) = (out.written(), out.has_more());
-            if !self.wire.emitted(written, more) {
-                self.stage = Stage::Flush;
+            let written = out.written();
+            if !self.wire.emitted(written) {
+                self.stage = Ok(Stage::Flush);
                 return Step::Flush;
             }
         }
@@ -227,90 +168,106 @@ impl<'a> ClientHandshake<'a> {
     /// "The handshake MUST be a valid HTTP request"; the order is that of Python's `websocket-client`, which servers
     /// have seen for years.
     fn emit(&self, out: &mut Emitter<'_>) {
-        if out.is_first() {
-            trace!("sent GET {} HTTP/1.1", self.path);
-        }
+        let Request { host, path, origin, subprotocols, fields, .. } = *self.request;
         out.put("GET ");
-        out.put(self.path);
-        out.put(" HTTP/1.1\r\n");
-        out.field("Upgrade", &["websocket"]);
-        out.field("Host", &[self.host]);
-        if let Some(origin) = self.origin {
-            out.field("Origin", &[origin]);
+        out.put(path);
+        out.put(" HTTP/1.1\r\nUpgrade: websocket\r\nHost: ");
+        out.put(host);
+        if let Some(origin) = origin {
+            out.put("\r\nOrigin: ");
+            out.put(origin);
         }
-        out.field("Sec-WebSocket-Key", &[self.key.as_str()]);
-        out.field("Sec-WebSocket-Version", &["13"]);
-        out.field("Connection", &["Upgrade"]);
-        if !self.subprotocols.is_empty() {
-            out.field("Sec-WebSocket-Protocol", self.subprotocols);
+        out.put("\r\nSec-WebSocket-Key: ");
+        out.put(self.key.as_str());
+        out.put("\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n");
+        if !subprotocols.is_empty() {
+            out.field("Sec-WebSocket-Protocol", subprotocols);
         }
-        for (name, value) in self.fields {
+        for (name, value) in fields {
             out.field(name, &[value]);
         }
         out.put("\r\n");
     }
 
+    #[cfg(any(feature = "log", feature = "defmt"))]
+    fn trace(&self) {
+        let field = |name, value: &str| trace_field("sent", name, value.as_bytes());
+        trace!("sent GET {} HTTP/1.1", self.request.path);
+        field("Upgrade", "websocket");
+        field("Host", self.request.host);
+        self.request.origin.iter().for_each(|origin| field("Origin", origin));
+        field("Sec-WebSocket-Key", self.key.as_str());
+        field("Sec-WebSocket-Version", "13");
+        field("Connection", "Upgrade");
+        self.request.subprotocols.iter().for_each(|subprotocol| field("Sec-WebSocket-Protocol", subprotocol));
+        self.request.fields.iter().for_each(|(name, value)| field(name, value));
+    }
+
+    #[cfg(not(any(feature = "log", feature = "defmt")))]
+    const fn trace(&self) {}
+
     /// Takes the lines that are complete.
-    fn read_head(&mut self, rx: &mut [u8], observe: &mut dyn FnMut(HeadLine<'_>)) -> Result<Step, HandshakeError> {
+    fn read_head(
+        &mut self,
+        rx: &mut [u8],
+        observe: &mut dyn FnMut(HeadLine<'_>),
+    ) -> Result<Step, HandshakeError> {
         loop {
             let bytes = rx.get(self.wire.start..self.wire.end).unwrap_or_default();
-            let Some(len) = self.scanner.scan(bytes)? else {
-                return self.read_more(rx);
-            };
-            self.spend(len)?;
+            if !self.scanner.scan(bytes)? {
+                break;
+            }
+            let len = self.scanner.scanned();
             self.wire.start += len;
-            let line = bytes.get(..len - 2).unwrap_or_default();
-            if self.skips {
-                self.skips = false;
-            } else if self.status == 0 {
+            let line = bytes.get(..len.wrapping_sub(2)).unwrap_or_default();
+            if self.status == 0 {
                 self.status_line(line, observe)?;
                 continue;
+            }
+            if self.cut {
+                self.cut = false;
             } else if line.is_empty() {
                 return self.end_of_head(rx);
             } else {
                 self.field(line, observe)?;
             }
-            self.fields_left = self.fields_left.checked_sub(1).ok_or(HandshakeError::TooManyFields)?;
+            if self.fields_left == 0 {
+                return Err(HandshakeError::TooManyFields);
+            }
+            self.fields_left -= 1;
         }
-    }
-
-    /// Goes on with the head when more of it has come.
-    fn read_more(&mut self, rx: &mut [u8]) -> Result<Step, HandshakeError> {
-        self.left_after(self.scanner.scanned())?;
         if self.wire.eof {
             return Err(HandshakeError::UnexpectedEof);
         }
         if self.wire.end >= rx.len() {
-            // Only a line longer than what it frees was not moved before: each byte is moved a bounded number of times.
-            if self.wire.start > 0 {
-                self.wire.compact(rx);
-            } else {
-                self.skip(rx)?;
+            // The bytes that are moved were not moved before, or the line is longer than what its move made room for.
+            if self.wire.start == 0 {
+                self.drop_line(rx)?;
             }
+            self.wire.compact(rx);
         }
         Ok(Step::Receive)
     }
 
     /// Drops what there is of a line that does not fit in the buffer, if the handshake does not depend on it.
-    fn skip(&mut self, rx: &[u8]) -> Result<(), HandshakeError> {
-        if !self.skips {
-            if self.status == 0 || self.scanner.in_name() {
-                return Err(HandshakeError::LineTooLong);
-            }
-            let (name, _) = parse_field(rx)?;
-            if Field::from_name(name).is_some() {
-                return Err(HandshakeError::LineTooLong);
-            }
-            trace_field("received", name, b"(too long for the receive buffer)");
-            self.skips = true;
+    fn drop_line(&mut self, rx: &[u8]) -> Result<(), HandshakeError> {
+        if self.status == 0 || self.scanner.in_name() {
+            return Err(HandshakeError::LineTooLong);
         }
-        self.spend(self.scanner.scanned())?;
+        if !self.cut {
+            self.cut = true;
+            self.field(rx, &mut |_| {})?;
+        }
         self.scanner.forget();
-        self.wire.end = 0;
+        self.wire.start = self.wire.end;
         Ok(())
     }
 
-    fn status_line(&mut self, line: &[u8], observe: &mut dyn FnMut(HeadLine<'_>)) -> Result<(), HandshakeError> {
+    fn status_line(
+        &mut self,
+        line: &[u8],
+        observe: &mut dyn FnMut(HeadLine<'_>),
+    ) -> Result<(), HandshakeError> {
         let (code, reason) = parse_status_line(line)?;
         trace!("received HTTP/1.1 {}", code);
         observe(HeadLine::Status { code, reason });
@@ -325,77 +282,90 @@ impl<'a> ClientHandshake<'a> {
         let Some(field) = Field::from_name(name) else {
             return Ok(());
         };
-        let again = self.seen.contains(field);
-        match (field, self.status) {
+        if self.cut {
+            return Err(HandshakeError::LineTooLong);
+        }
+        if self.status != 101 {
+            // RFC 9112 section 6.3: with an invalid one "the message framing is invalid and the recipient MUST treat it
+            // as an unrecoverable error"; but 101 has no body.
+            if field == Field::ContentLength {
+                let length = parse_decimal(value);
+                if length.is_none() || self.content_length.is_some_and(|other| Some(other) != length) {
+                    return Err(HandshakeError::Malformed(HeadError::ContentLength));
+                }
+                self.content_length = length;
+            }
+            return Ok(());
+        }
+        match field {
             // "contains a value that is not an ASCII case-insensitive match for the value "websocket""
-            (Field::Upgrade, 101) if has_token(value, "websocket") => {}
+            Field::Upgrade => self.upgrade |= has_token(value, "websocket"),
             // "doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade""
-            (Field::Connection, 101) if has_token(value, "upgrade") => {}
-            (Field::Accept | Field::Protocol, 101) if again => return Err(HandshakeError::Duplicate(field)),
+            Field::Connection => self.connection |= has_token(value, "upgrade"),
             // "contains a value other than the base64-encoded SHA-1 of the concatenation of the |Sec-WebSocket-Key| ...
             // with the string ..., the client MUST _Fail the WebSocket Connection_."
-            (Field::Accept, 101) => {
+            Field::Accept => {
+                if self.accept {
+                    return Err(HandshakeError::Duplicate(field));
+                }
+                self.accept = true;
                 if value != self.key.accept().as_bytes() {
                     return Err(HandshakeError::Invalid(field));
                 }
             }
             // "indicates the use of a subprotocol that was not present in the client's handshake"
-            (Field::Protocol, 101) => {
-                let selected = self.subprotocols.iter().position(|offered| offered.as_bytes() == value);
-                self.subprotocol = selected.map(index).ok_or(HandshakeError::NotOffered(field))?;
+            Field::Protocol => {
+                if self.subprotocol.is_some() {
+                    return Err(HandshakeError::Duplicate(field));
+                }
+                self.subprotocol =
+                    self.request.subprotocols.iter().position(|offered| offered.as_bytes() == value);
+                if self.subprotocol.is_none() {
+                    return Err(HandshakeError::NotOffered(field));
+                }
             }
             // "indicates the use of an extension that was not present in the client's handshake"
-            (Field::Extensions, 101) => return Err(HandshakeError::NotOffered(field)),
-            // RFC 9112 section 6.3: with an invalid one "the message framing is invalid and the recipient MUST treat it
-            // as an unrecoverable error"; but 101 has no body.
-            (Field::ContentLength, status) if status != 101 => {
-                let length = parse_decimal(value).ok_or(HeadError::ContentLength)?;
-                if again && length != self.content_length {
-                    return Err(HeadError::ContentLength.into());
-                }
-                self.content_length = length;
-            }
-            _ => return Ok(()),
+            Field::Extensions => return Err(HandshakeError::NotOffered(field)),
+            _ => {}
         }
-        self.seen.insert(field);
         Ok(())
     }
 
     fn end_of_head(&mut self, rx: &mut [u8]) -> Result<Step, HandshakeError> {
         if self.status != 101 {
-            self.stage = Stage::Body;
+            self.stage = Ok(Stage::Body);
             self.wire.compact(rx);
             return self.read_body(rx);
         }
-        for field in [Field::Upgrade, Field::Connection, Field::Accept] {
-            if !self.seen.contains(field) {
-                return Err(HandshakeError::Missing(field));
-            }
+        if !self.upgrade {
+            return Err(HandshakeError::Missing(Field::Upgrade));
         }
+        if !self.connection {
+            return Err(HandshakeError::Missing(Field::Connection));
+        }
+        if !self.accept {
+            return Err(HandshakeError::Missing(Field::Accept));
+        }
+        self.stage = Ok(Stage::Done);
         Ok(Step::Done)
     }
 
     /// Collects the start of a refusal's body, which may say why.
     fn read_body(&mut self, rx: &[u8]) -> Result<Step, HandshakeError> {
-        let len = match self.status {
-            // RFC 9112 section 6.3: these are "terminated by the first empty line after the header fields".
-            ..200 | 204 | 304 => 0,
-            _ if self.seen.contains(Field::ContentLength) => self.content_length as usize,
-            _ => self.wire.end,
-        };
+        let len = self.content_length.map_or(self.wire.end, |len| len as usize);
         if self.wire.end < len.min(rx.len()) && !self.wire.eof {
             return Ok(Step::Receive);
         }
         self.wire.end = self.wire.end.min(len);
         Err(HandshakeError::Status(self.status))
     }
+}
 
-    fn spend(&mut self, len: usize) -> Result<(), HandshakeError> {
-        self.bytes_left = self.left_after(len)?;
-        Ok(())
-    }
-
-    fn left_after(&self, len: usize) -> Result<u32, HandshakeError> {
-        u32::try_from(len).ok().and_then(|len| self.bytes_left.checked_sub(len)).ok_or(HandshakeError::HeadTooLong)
+impl fmt::Debug for ClientHandshake<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientHandshake").field("stage", &self.stage).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,14 +15,12 @@ pub enum HandshakeError {
     InvalidPath,
     /// The origin given by the caller is empty or has spaces or characters beyond ASCII. Nothing was sent.
     InvalidOrigin,
-    /// The subprotocol with this number, counted from 0, is no token, or the same as one before it (RFC 6455
-    /// section 4.1). Nothing was sent.
-    InvalidSubprotocol(u16),
-    /// The extra field with this number, counted from 0, has a name that is no token or a control character in its
-    /// value. Nothing was sent.
-    InvalidField(u16),
-    /// The extra field with this number, counted from 0, is one that the handshake says itself. Nothing was sent.
-    ReservedField(u16),
+    /// A subprotocol given by the caller is no token, or the same as another (RFC 6455 section 4.1). Nothing was sent.
+    InvalidSubprotocol,
+    /// A field added by the caller has a name that is no token, or a control character in its value. Nothing was sent.
+    InvalidField,
+    /// A field added by the caller is one that the handshake says itself. Nothing was sent.
+    ReservedField,
     /// A status that a refusal cannot have: it is 200 to 599, but not 204, 205 or 304, which have no body. Nothing was
     /// sent.
     InvalidStatus(u16),
@@ -48,7 +46,8 @@ pub enum HandshakeError {
     Duplicate(Field),
     /// The peer's head has this field with a value that it cannot have.
     Invalid(Field),
-    /// The server selects an extension or a subprotocol that the client did not offer; also where this end is the server.
+    /// The server selects an extension or a subprotocol that the client did not offer; also where this end is the
+    /// server.
     NotOffered(Field),
     /// The client's request has another method than GET.
     Method,
@@ -60,43 +59,64 @@ pub enum HandshakeError {
 
 impl From<HeadError> for HandshakeError {
     fn from(error: HeadError) -> Self {
-        Self::Malformed(error)
+        match error {
+            HeadError::TooLong => Self::HeadTooLong,
+            error => Self::Malformed(error),
+        }
     }
 }
 
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::InvalidHost => "the host is invalid: give a name or address, with `:port` if need be, IPv6 in brackets",
+            Self::InvalidHost => {
+                "the host is invalid: give a name or address, with `:port` if need be, IPv6 in brackets"
+            }
             Self::InvalidPath => "the path is invalid: begin it with `/`, percent-encode it, leave out `#`",
             Self::InvalidOrigin => "the origin is invalid: give it as `https://name:port`",
-            Self::InvalidSubprotocol(n) => {
-                return write!(f, "subprotocol {n} (from 0) is invalid: each is a token, and different from the others");
+            Self::InvalidSubprotocol => {
+                "a subprotocol is invalid: each is a token, and different from the others"
             }
-            Self::InvalidField(n) => {
-                return write!(f, "extra header field {n} (from 0) is invalid: its name is no token or its value has control characters");
+            Self::InvalidField => {
+                "a header field is invalid: its name is a token, its value has no control characters"
             }
-            Self::ReservedField(n) => {
-                return write!(f, "extra header field {n} (from 0) is one that the handshake sends itself: leave it out");
-            }
+            Self::ReservedField => "a header field is one that the handshake sends itself: leave it out",
             Self::InvalidStatus(status) => {
-                return write!(f, "a refusal cannot have status {status}: use 200 to 599, but not 204, 205 or 304");
+                return write!(
+                    f,
+                    "a refusal cannot have status {status}: use 200 to 599, but not 204, 205 or 304"
+                );
             }
             Self::OutOfTurn => "there is no request to respond to: respond once, after `Step::Request`",
             Self::Malformed(error) => return fmt::Display::fmt(error, f),
-            Self::HeadTooLong => "the peer's head is over the limit `max_head` or larger than the receive buffer: raise them",
-            Self::LineTooLong => "a line of the server's head is larger than the receive buffer: give a larger one",
+            Self::HeadTooLong => {
+                "the peer's head is over the limit `max_head` or larger than the receive buffer: raise them"
+            }
+            Self::LineTooLong => {
+                "a line of the server's head is larger than the receive buffer: give a larger one"
+            }
             Self::TooManyFields => "the peer's head has more fields than the limit `max_fields`: raise it",
             Self::UnexpectedEof => "the peer ended the connection during the handshake",
-            Self::Status(status) => return write!(f, "the server answered with status {status} instead of 101"),
-            Self::Missing(field @ Field::Upgrade) => {
-                return write!(f, "the peer's head lacks `{field}: websocket`: this may be no WebSocket endpoint");
+            Self::Status(status) => {
+                return write!(f, "the server answered with status {status} instead of 101");
             }
-            Self::Missing(field @ Field::Connection) => return write!(f, "the peer's head lacks `{field}: Upgrade`"),
+            Self::Missing(field @ Field::Upgrade) => {
+                return write!(
+                    f,
+                    "the peer's head lacks `{field}: websocket`: this may be no WebSocket endpoint"
+                );
+            }
+            Self::Missing(field @ Field::Connection) => {
+                return write!(f, "the peer's head lacks `{field}: Upgrade`");
+            }
             Self::Missing(field) => return write!(f, "the peer's head lacks the field {field}"),
-            Self::Duplicate(field) => return write!(f, "the peer's head has the field {field} more than once"),
+            Self::Duplicate(field) => {
+                return write!(f, "the peer's head has the field {field} more than once");
+            }
             Self::Invalid(field) => return write!(f, "the peer's head has an invalid field {field}"),
-            Self::NotOffered(field) => return write!(f, "the server selects in {field} what the client did not offer"),
+            Self::NotOffered(field) => {
+                return write!(f, "the server selects in {field} what the client did not offer");
+            }
             Self::Method => "the client's request has another method than GET",
             Self::Target => "the client's request has an invalid target",
             Self::Refused(status) => return write!(f, "the request was refused with status {status}"),

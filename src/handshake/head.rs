@@ -1,7 +1,9 @@
 use core::str;
 
 use super::{Field, HandshakeError};
-use crate::http::{Authority, Extension, Extensions, HeadError, is_token, parse_field, parse_request_line, tokens};
+use crate::http::{
+    Authority, Extension, Extensions, HeadError, is_token, parse_field, parse_request_line, tokens,
+};
 
 /// The head of a client's request: it was checked, and awaits the server's answer (RFC 6455 section 4.2.1).
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +67,9 @@ impl<'b> RequestHead<'b> {
     #[must_use]
     pub fn is_same_origin(&self, secure: bool) -> bool {
         let (scheme, port) = if secure { ("https", 443) } else { ("http", 80) };
-        let Some((Some(host), Some((origin_scheme, origin)))) = self.origin().map(|origin| (self.host(), split_uri(origin))) else {
+        let Some((Some(host), Some((origin_scheme, origin)))) =
+            self.origin().map(|origin| (self.host(), split_uri(origin)))
+        else {
             return false;
         };
         origin_scheme.eq_ignore_ascii_case(scheme.as_bytes())

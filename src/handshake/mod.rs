@@ -14,12 +14,16 @@ mod key;
 mod request;
 mod response;
 mod server;
+mod step;
+#[cfg(test)]
+mod testing;
 mod wire;
 
-pub use client::{ClientHandshake, HeadLine, Step};
+pub use client::ClientHandshake;
 pub use error::HandshakeError;
 pub use field::Field;
 pub use head::RequestHead;
 pub use request::Request;
 pub use response::Response;
-pub use server::{ServerHandshake, ServerStep};
+pub use server::ServerHandshake;
+pub use step::{HeadLine, ServerStep, Step};

@@ -1,7 +1,4 @@
-use super::{
-    HandshakeError,
-    field::{check_extra, index},
-};
+use super::{HandshakeError, field::check_extra};
 use crate::{
     Config,
     http::{is_token, is_visible},
@@ -66,15 +63,15 @@ impl<'a> Request<'a> {
     /// Checks all that could break the request, or smuggle something into it.
     pub(super) fn check(&self) -> Result<(), HandshakeError> {
         // No user information, no part of a path.
-        if !is_visible(self.host, "@/?#\\") {
+        if !is_visible(self.host.as_bytes(), "@/?#\\") {
             return Err(HandshakeError::InvalidHost);
         }
         // RFC 6455 section 3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be
         // used on these URIs."
-        if !self.path.starts_with('/') || !is_visible(self.path, "#") {
+        if !self.path.starts_with('/') || !is_visible(self.path.as_bytes(), "#") {
             return Err(HandshakeError::InvalidPath);
         }
-        if self.origin.is_some_and(|origin| !is_visible(origin, "")) {
+        if self.origin.is_some_and(|origin| !is_visible(origin.as_bytes(), "")) {
             return Err(HandshakeError::InvalidOrigin);
         }
         // RFC 6455 section 4.1: "The elements that comprise this value MUST be non-empty strings with characters in the
@@ -82,7 +79,7 @@ impl<'a> Request<'a> {
         let mut rest = self.subprotocols;
         while let [subprotocol, others @ ..] = rest {
             if !is_token(subprotocol.as_bytes()) || others.contains(subprotocol) {
-                return Err(HandshakeError::InvalidSubprotocol(index(self.subprotocols.len() - rest.len())));
+                return Err(HandshakeError::InvalidSubprotocol);
             }
             rest = others;
         }

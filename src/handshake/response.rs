@@ -12,7 +12,7 @@ use super::{HandshakeError, field::check_extra};
 pub struct Response<'a> {
     accepts: bool,
     pub(super) status: u16,
-    pub(super) subprotocol: Option<&'a str>,
+    pub(crate) subprotocol: Option<&'a str>,
     pub(super) fields: &'a [(&'a str, &'a str)],
     pub(super) body: &'a str,
 }
@@ -90,6 +90,7 @@ pub(super) struct Decimal {
 }
 
 impl Decimal {
+    #[allow(clippy::cast_possible_truncation, reason = "a digit")]
     pub(super) fn new(mut number: usize) -> Self {
         let mut decimal = Self { digits: [b'0'; 20], start: 20 };
         for digit in decimal.digits.iter_mut().rev() {

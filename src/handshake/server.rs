@@ -1,32 +1,15 @@
-use core::ops::Range;
+use core::{fmt, ops::Range};
 
 use super::{
-    Field, HandshakeError, RequestHead, Response,
+    Field, HandshakeError, RequestHead, Response, ServerStep,
     key::{Accept, Key},
     response::Decimal,
     wire::Wire,
 };
 use crate::{
     Limits, MisuseError,
-    http::{Emitter, LineScanner, trace_field},
+    http::{Emitter, LineScanner, parse_request_line, trace_field},
 };
-
-/// What the driver of a [`ServerHandshake`] is to do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[must_use = "the handshake stands still until the step is taken"]
-pub enum ServerStep {
-    /// Read into [`space`](ServerHandshake::space), then say how much with [`received`](ServerHandshake::received).
-    Receive,
-    /// Look at the [`request`](ServerHandshake::request), then [`respond`](ServerHandshake::respond).
-    Request,
-    /// Write some of [`pending`](ServerHandshake::pending), then say how much with [`sent`](ServerHandshake::sent).
-    Transmit,
-    /// Flush the transport, then call [`flushed`](ServerHandshake::flushed).
-    Flush,
-    /// The connection is open.
-    Done,
-}
 
 /// The server's side of the opening handshake (RFC 6455 section 4.2).
 ///
@@ -38,7 +21,6 @@ pub struct ServerHandshake<'a> {
     scanner: LineScanner,
     /// Start of the line that is being scanned.
     line: usize,
-    max_head: u32,
     fields_left: u16,
     first: bool,
     accept: Accept,
@@ -48,7 +30,7 @@ pub struct ServerHandshake<'a> {
     verdict: Result<(), HandshakeError>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Stage {
     Head,
     Asked,
@@ -63,9 +45,8 @@ impl<'a> ServerHandshake<'a> {
     pub fn new(limits: Limits) -> Self {
         Self {
             wire: Wire::default(),
-            scanner: LineScanner::new(),
+            scanner: LineScanner::new(limits.max_head),
             line: 0,
-            max_head: limits.max_head,
             fields_left: limits.max_fields,
             first: true,
             accept: Accept::default(),
@@ -87,7 +68,7 @@ impl<'a> ServerHandshake<'a> {
                     self.stage = Stage::End;
                 }
                 Ok(None) => {
-                    self.wire.make_room(rx);
+                    self.wire.set_capacity(rx);
                     return Ok(ServerStep::Receive);
                 }
                 Ok(Some(accept)) => {
@@ -188,17 +169,14 @@ impl<'a> ServerHandshake<'a> {
     fn read_head(&mut self, rx: &[u8]) -> Result<Option<Accept>, HandshakeError> {
         loop {
             let bytes = rx.get(self.line..self.wire.end).unwrap_or_default();
-            let line = self.scanner.scan(bytes)?;
-            let scanned = self.line + line.unwrap_or(self.scanner.scanned());
-            if u32::try_from(scanned).map_or(true, |scanned| scanned > self.max_head) {
-                return Err(HandshakeError::HeadTooLong);
-            }
-            let Some(len) = line else {
+            if !self.scanner.scan(bytes)? {
                 // Nothing more fits.
                 return if self.wire.end < rx.len() { Ok(None) } else { Err(HandshakeError::HeadTooLong) };
-            };
+            }
+            let len = self.scanner.scanned();
             self.line += len;
             if self.first {
+                parse_request_line(bytes.get(..len - 2).unwrap_or_default())?;
                 self.first = false;
             } else if len == 2 {
                 self.wire.start = self.line;
@@ -217,11 +195,14 @@ impl<'a> ServerHandshake<'a> {
     }
 
     fn transmit(&mut self, tx: &mut [u8]) -> ServerStep {
-        if self.wire.is_sent() {
+        if self.wire.is_sent() && !tx.is_empty() {
+            if self.wire.is_first() {
+                self.trace();
+            }
             let mut out = self.wire.emitter(tx);
             self.emit(&mut out);
-            let (written, more) = (out.written(), out.has_more());
-            if !self.wire.emitted(written, more) {
+            let written = out.written();
+            if !self.wire.emitted(written) {
                 self.stage = Stage::Flush;
                 return ServerStep::Flush;
             }
@@ -229,11 +210,25 @@ impl<'a> ServerHandshake<'a> {
         ServerStep::Transmit
     }
 
+    #[cfg(any(feature = "log", feature = "defmt"))]
+    fn trace(&self) {
+        let field = |name, value: &str| trace_field("sent", name, value.as_bytes());
+        trace!("sent HTTP/1.1 {} {}", self.response.status, self.response.reason());
+        if self.response.is_accept() {
+            field("Sec-WebSocket-Accept", self.accept.as_str());
+            self.response
+                .subprotocol
+                .iter()
+                .for_each(|subprotocol| field("Sec-WebSocket-Protocol", subprotocol));
+        }
+        self.response.fields.iter().for_each(|(name, value)| field(name, value));
+    }
+
+    #[cfg(not(any(feature = "log", feature = "defmt")))]
+    const fn trace(&self) {}
+
     fn emit(&self, out: &mut Emitter<'_>) {
         let Response { status, subprotocol, fields, body, .. } = self.response;
-        if out.is_first() {
-            trace!("sent HTTP/1.1 {}", status);
-        }
         out.put("HTTP/1.1 ");
         out.put(Decimal::new(status.into()).as_str());
         out.put(" ");
@@ -287,3 +282,12 @@ const fn status(error: HandshakeError) -> u16 {
         _ => 400,
     }
 }
+
+impl fmt::Debug for ServerHandshake<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerHandshake").field("stage", &self.stage).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,8 @@ pub(super) struct Wire {
     /// `rx[start..end]` was received and is still of use.
     pub(super) start: usize,
     pub(super) end: usize,
-    /// How much the transport was given to read into.
-    room: usize,
+    /// How long the receive buffer is.
+    capacity: usize,
     pub(super) eof: bool,
 }
 
@@ -42,11 +42,16 @@ impl Wire {
     }
 
     /// Takes the piece; returns whether there was one.
-    pub(super) fn emitted(&mut self, written: usize, more: bool) -> bool {
+    pub(super) fn emitted(&mut self, written: usize) -> bool {
         self.emitted += written;
         self.sent = 0;
         self.filled = written;
-        written > 0 || more
+        written > 0
+    }
+
+    /// Nothing of the head was emitted yet.
+    pub(super) const fn is_first(&self) -> bool {
+        self.emitted == 0
     }
 
     pub(super) fn space<'b>(&self, rx: &'b mut [u8]) -> &'b mut [u8] {
@@ -54,14 +59,16 @@ impl Wire {
     }
 
     /// Before the transport is asked for more.
-    pub(super) const fn make_room(&mut self, rx: &[u8]) {
-        self.room = rx.len().saturating_sub(self.end);
+    pub(super) const fn set_capacity(&mut self, rx: &[u8]) {
+        self.capacity = rx.len();
     }
 
     /// Moves what is still of use to the front.
     pub(super) fn compact(&mut self, rx: &mut [u8]) {
         for at in self.start..self.end {
-            if let Some(byte) = rx.get(at).copied() && let Some(to) = rx.get_mut(at - self.start) {
+            if let Some(byte) = rx.get(at).copied()
+                && let Some(to) = rx.get_mut(at - self.start)
+            {
                 *to = byte;
             }
         }
@@ -70,11 +77,10 @@ impl Wire {
     }
 
     pub(super) fn received(&mut self, n: usize) -> Result<(), MisuseError> {
-        if n > self.room {
+        if n > self.capacity.saturating_sub(self.end) {
             return Err(MisuseError::ImpossibleCount);
         }
         self.eof |= n == 0;
-        self.room -= n;
         self.end += n;
         Ok(())
     }

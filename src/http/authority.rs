@@ -31,7 +31,9 @@ impl<'a> Authority<'a> {
             _ => return None,
         };
         let inner = if literal { host.get(1..len - 1)? } else { host };
-        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte) || (literal && *byte == b':');
+        let fits = |byte: &u8| {
+            byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte) || (literal && *byte == b':')
+        };
         if inner.is_empty() || !inner.iter().all(fits) {
             return None;
         }
@@ -66,8 +68,33 @@ mod tests {
             assert_eq!(Authority::parse(text.as_bytes()), Some(Authority { host, port }), "{text}");
         }
         for text in [
-            "", ":80", "a:b", "a:1:2", "a:65536", "a:-1", "::1", "2001:4860:4860::8888", "[::1", "[]", "[::1]x", "[::1]:x",
-            "user@a", "user:pw@a", "a/b", "a?b", "a#b", "a b", "a\r\nb", "a\0", "a\\b", "é", "a[", "a]", "a\"", "[/]", "a\t",
+            "",
+            ":80",
+            "a:b",
+            "a:1:2",
+            "a:65536",
+            "a:-1",
+            "::1",
+            "2001:4860:4860::8888",
+            "[::1",
+            "[]",
+            "[::1]x",
+            "[::1]:x",
+            "user@a",
+            "user:pw@a",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a b",
+            "a\r\nb",
+            "a\0",
+            "a\\b",
+            "é",
+            "a[",
+            "a]",
+            "a\"",
+            "[/]",
+            "a\t",
         ] {
             assert_eq!(Authority::parse(text.as_bytes()), None, "{text}");
         }

@@ -1,5 +1,3 @@
-use super::trace_field;
-
 /// Writes a head from its beginning on every call, but only the bytes that follow the first `skip` of it reach the
 /// buffer, as far as there is room: so a head longer than the buffer leaves through it piece by piece, and is stored
 /// nowhere.
@@ -10,12 +8,12 @@ use super::trace_field;
 /// loop {
 ///     let mut emitter = Emitter::new(skip, &mut out);
 ///     emitter.field("Connection", &["keep-alive", "Upgrade"]);
-///     let (written, more) = (emitter.written(), emitter.has_more());
-///     head.push_str(core::str::from_utf8(&out[..written]).unwrap());
-///     skip += written;
-///     if !more {
+///     let written = emitter.written();
+///     if written == 0 {
 ///         break;
 ///     }
+///     head.push_str(core::str::from_utf8(&out[..written]).unwrap());
+///     skip += written;
 /// }
 /// assert_eq!(head, "Connection: keep-alive, Upgrade\r\n");
 /// ```
@@ -23,36 +21,24 @@ use super::trace_field;
 pub struct Emitter<'b> {
     skip: usize,
     out: &'b mut [u8],
-    written: usize,
-    more: bool,
-    /// Whether this is the first piece, which shows the whole head at trace level.
-    first: bool,
+    /// How many bytes of the head came by.
+    at: usize,
 }
 
 impl<'b> Emitter<'b> {
     /// Will leave out the first `skip` bytes and write into `out`.
-    pub fn new(skip: usize, out: &'b mut [u8]) -> Self {
-        Self { skip, out, written: 0, more: false, first: skip == 0 }
-    }
-
-    /// Whether nothing of the head was emitted before.
-    #[must_use]
-    pub const fn is_first(&self) -> bool {
-        self.first
+    pub const fn new(skip: usize, out: &'b mut [u8]) -> Self {
+        Self { skip, out, at: 0 }
     }
 
     /// The next string of the head.
     pub fn put(&mut self, piece: &str) {
-        let Some(rest) = piece.as_bytes().get(self.skip..) else {
-            self.skip -= piece.len();
-            return;
-        };
-        self.skip = 0;
-        let room = self.out.get_mut(self.written..).unwrap_or_default();
-        self.more |= rest.len() > room.len();
-        for (to, from) in room.iter_mut().zip(rest) {
-            *to = *from;
-            self.written += 1;
+        for byte in piece.bytes() {
+            // Before `skip` the difference wraps around to what no buffer has.
+            if let Some(to) = self.out.get_mut(self.at.wrapping_sub(self.skip)) {
+                *to = byte;
+            }
+            self.at += 1;
         }
     }
 
@@ -64,22 +50,13 @@ impl<'b> Emitter<'b> {
             self.put(separator);
             self.put(value);
             separator = ", ";
-            if self.first {
-                trace_field("sent", name, value.as_bytes());
-            }
         }
         self.put("\r\n");
     }
 
-    /// How many bytes were written.
+    /// How many bytes were written: none when all of the head was skipped.
     #[must_use]
-    pub const fn written(&self) -> usize {
-        self.written
-    }
-
-    /// Whether the buffer was too short for all of it.
-    #[must_use]
-    pub const fn has_more(&self) -> bool {
-        self.more
+    pub fn written(&self) -> usize {
+        self.at.saturating_sub(self.skip).min(self.out.len())
     }
 }

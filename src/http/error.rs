@@ -14,14 +14,16 @@ pub enum HeadError {
     FieldName,
     /// A control character (RFC 9110 section 5.5).
     ControlCharacter,
-    /// A first line that is no status line (RFC 9112 section 4).
+    /// A first line that is no status line of HTTP/1.1 (RFC 9112 section 4).
     StatusLine,
     /// A first line that is no request line (RFC 9112 section 3).
     RequestLine,
-    /// Another version than HTTP/1.1 (RFC 9112 section 2.3).
+    /// A request of another version than HTTP/1.1 (RFC 9112 section 2.3).
     Version,
     /// `Content-Length` that is no number, or several that differ (RFC 9112 section 6.3).
     ContentLength,
+    /// More bytes than the limit.
+    TooLong,
     /// A list that breaks its grammar (RFC 9110 section 5.6.1, RFC 6455 section 9.1).
     List,
 }
@@ -33,10 +35,13 @@ impl fmt::Display for HeadError {
             Self::Folded => "a line of the head is folded",
             Self::FieldName => "a header field has no colon or an invalid name",
             Self::ControlCharacter => "the head contains a control character",
-            Self::StatusLine => "the answer does not begin with an HTTP status line: this may be no HTTP server",
+            Self::StatusLine => {
+                "the answer does not begin with an HTTP/1.1 status line: this may be no HTTP server"
+            }
             Self::RequestLine => "the request does not begin with an HTTP request line",
-            Self::Version => "the HTTP version is not 1.1",
+            Self::Version => "the HTTP version of the request is not 1.1",
             Self::ContentLength => "the content length is not a number",
+            Self::TooLong => "the head is over the limit",
             Self::List => "a list in a header field is malformed",
         })
     }

@@ -1,4 +1,4 @@
-use core::{mem, str};
+use core::str;
 
 use super::HeadError;
 
@@ -9,15 +9,16 @@ use super::HeadError;
 ///
 /// ```
 /// use sockling::http::LineScanner;
-/// let mut scanner = LineScanner::new();
-/// assert_eq!(scanner.scan(b"HTTP/1.1 101 \r"), Ok(None));
-/// assert_eq!(scanner.scan(b"HTTP/1.1 101 \r\nUpg"), Ok(Some(15)));
+/// let mut scanner = LineScanner::new(8192);
+/// assert_eq!(scanner.scan(b"HTTP/1.1 101 \r"), Ok(false));
+/// assert_eq!((scanner.scan(b"HTTP/1.1 101 \r\nUpg"), scanner.scanned()), (Ok(true), 15));
 /// assert_eq!(scanner.scan(b"Upgrade : websocket\r\n"), Err(sockling::http::HeadError::FieldName));
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LineScanner {
     scanned: usize,
+    left: u32,
     place: Place,
 }
 
@@ -29,19 +30,15 @@ enum Place {
     /// In a field's value, or in the start line.
     Text,
     Cr,
-}
-
-impl Default for LineScanner {
-    fn default() -> Self {
-        Self::new()
-    }
+    End,
 }
 
 impl LineScanner {
-    /// At the beginning of a head: the first line is a status or request line, those after it are fields.
+    /// At the beginning of a head of at most `max` bytes: the first line is a status or request line, those after it
+    /// are fields.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { scanned: 0, place: Place::Text }
+    pub const fn new(max: u32) -> Self {
+        Self { scanned: 0, left: max, place: Place::Text }
     }
 
     /// How many bytes of the current line were scanned.
@@ -63,18 +60,23 @@ impl LineScanner {
 
     /// Scans `bytes`, which begin with the current line, from where the last call stopped.
     ///
-    /// Returns the length of the line with its CRLF if it is complete; the next call gets the bytes after it. A line
-    /// of two bytes is the empty one that ends the head.
+    /// Returns whether the line is complete: it is then [`scanned`](Self::scanned) bytes long with its CRLF, and the
+    /// next call gets the bytes after it. A line of two bytes is the empty one that ends the head.
     ///
     /// # Errors
-    /// At the first character that may not be there.
-    pub fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
+    /// At the first character that may not be there, or that is one too many.
+    pub fn scan(&mut self, bytes: &[u8]) -> Result<bool, HeadError> {
+        if self.place == Place::End {
+            self.place = Place::FieldStart;
+            self.scanned = 0;
+        }
         for byte in bytes.get(self.scanned..).unwrap_or_default() {
+            self.left = self.left.checked_sub(1).ok_or(HeadError::TooLong)?;
             self.scanned += 1;
             self.place = match (self.place, *byte) {
                 (Place::Cr, b'\n') => {
-                    self.place = Place::FieldStart;
-                    return Ok(Some(mem::take(&mut self.scanned)));
+                    self.place = Place::End;
+                    return Ok(true);
                 }
                 // RFC 9112 section 2.2: "A sender MUST NOT generate a bare CR (a CR character not immediately followed
                 // by LF)"; a bare LF is only something that "a recipient MAY recognize".
@@ -91,7 +93,7 @@ impl LineScanner {
                 _ => return Err(HeadError::FieldName),
             };
         }
-        Ok(None)
+        Ok(false)
     }
 }
 
@@ -104,13 +106,21 @@ pub fn parse_field(line: &[u8]) -> Result<(&str, &[u8]), HeadError> {
     let colon = line.iter().position(|byte| *byte == b':');
     let (name, value) = colon.and_then(|at| line.split_at_checked(at)).ok_or(HeadError::FieldName)?;
     let name = str::from_utf8(name).map_err(|_| HeadError::FieldName)?;
-    Ok((name, value.get(1..).unwrap_or_default().trim_ascii()))
+    Ok((name, trim(value.get(1..).unwrap_or_default())))
+}
+
+/// `text` without the spaces and tabs around it: RFC 9110's `OWS`.
+pub(super) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 /// Whether `text` is one or more of RFC 9110's `tchar` (section 5.6.2).
 #[must_use]
 pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| is_tchar(*byte))
+    is_visible(text, SEPARATORS)
 }
 
 /// Whether `text` may stand as a field's value (RFC 9110 section 5.5): no control character but HTAB.
@@ -121,8 +131,16 @@ pub fn is_field_value(text: &[u8]) -> bool {
 
 /// Whether `text` is one or more visible ASCII characters and none of those in `except`: no space, no control
 /// character.
-pub(crate) fn is_visible(text: &str, except: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && except.bytes().all(|other| other != byte))
+pub(crate) fn is_visible(text: &[u8], except: &str) -> bool {
+    !text.is_empty()
+        && text.iter().all(|byte| byte.is_ascii_graphic() && except.bytes().all(|other| other != *byte))
+}
+
+/// The visible characters that are no `tchar`.
+const SEPARATORS: &str = "\"(),/:;<=>?@[\\]{}";
+
+pub(super) fn is_tchar(byte: u8) -> bool {
+    is_token(&[byte])
 }
 
 /// The number that `digits` are, at most `u32::MAX`.
@@ -135,25 +153,6 @@ pub(crate) fn parse_decimal(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// One bit for each ASCII character: whether it is a `tchar`. Far smaller than the comparisons.
-const TCHARS: [u32; 4] = {
-    let mut set = [0; 4];
-    let mut byte = 0;
-    while byte < 128u8 {
-        if byte.is_ascii_alphanumeric()
-            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
-        {
-            set[byte as usize >> 5] |= 1 << (byte & 31);
-        }
-        byte += 1;
-    }
-    set
-};
-
-pub(super) fn is_tchar(byte: u8) -> bool {
-    TCHARS.get(usize::from(byte >> 5)).is_some_and(|set| set >> (byte & 31) & 1 != 0)
-}
-
 const fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7F)
 }
@@ -164,13 +163,16 @@ mod tests {
 
     /// Scans a head with one field, byte by byte and at once, and tells what the field's line gives.
     fn field(line: &[u8]) -> Result<Option<usize>, HeadError> {
-        let mut scanner = LineScanner::new();
-        assert_eq!(scanner.scan(b"\r\n"), Ok(Some(2)));
+        let mut scanner = LineScanner::new(1000);
+        assert_eq!(scanner.scan(b"\r\n"), Ok(true));
         let mut slow = scanner;
         let got = scanner.scan(line);
-        let bytewise = (1..=line.len()).find_map(|n| slow.scan(&line[..n]).transpose()).transpose();
-        assert_eq!(got, bytewise);
-        got
+        let bytewise = (1..=line.len())
+            .map(|n| slow.scan(&line[..n]))
+            .find(|got| *got != Ok(false))
+            .unwrap_or(Ok(false));
+        assert_eq!((got, scanner.scanned()), (bytewise, slow.scanned()));
+        got.map(|complete| complete.then_some(scanner.scanned()))
     }
 
     #[test]
@@ -178,7 +180,7 @@ mod tests {
         for (line, want) in [
             (&b"a:\r\n"[..], Ok(Some(4))),
             (b"\r\n", Ok(Some(2))),
-            (b"a: b\tc\xff \r\nd", Ok(Some(11))),
+            (b"a: b\tc\xff \r\nd", Ok(Some(10))),
             (b"a: b", Ok(None)),
             (b"a: b\r", Ok(None)),
             (b"a: b\n", Err(HeadError::LineEnding)),

@@ -4,21 +4,17 @@ use super::{HeadError, parse_decimal};
 /// 100 to 999, and the reason phrase, which may be empty (RFC 9112 section 4).
 ///
 /// # Errors
-/// [`HeadError::Version`] for another version than HTTP/1.1, [`HeadError::StatusLine`] for what is no status line.
+/// [`HeadError::StatusLine`] for what is no status line of HTTP/1.1.
+#[allow(clippy::cast_possible_truncation, reason = "three digits")]
 pub fn parse_status_line(line: &[u8]) -> Result<(u16, &[u8]), HeadError> {
     // status-line = HTTP-version SP status-code SP [ reason-phrase ]
-    let Some((code, reason)) = line.strip_prefix(b"HTTP/1.1 ").and_then(|line| line.split_at_checked(3)) else {
-        let other = matches!(line, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9', b' ', ..]);
-        return Err(if other { HeadError::Version } else { HeadError::StatusLine });
-    };
-    // Without a reason the second space is missing in practice.
-    let reason = match reason {
-        [] => reason,
-        [b' ', reason @ ..] => reason,
-        _ => return Err(HeadError::StatusLine),
-    };
-    match parse_decimal(code) {
-        Some(code @ 100..) => Ok((code as u16, reason)),
+    let (code, reason) = line
+        .strip_prefix(b"HTTP/1.1 ")
+        .and_then(|line| line.split_at_checked(3))
+        .ok_or(HeadError::StatusLine)?;
+    match (parse_decimal(code), reason) {
+        // Without a reason the second space is missing in practice.
+        (Some(code @ 100..), [] | [b' ', ..]) => Ok((code as u16, reason.get(1..).unwrap_or_default())),
         _ => Err(HeadError::StatusLine),
     }
 }
@@ -34,8 +30,8 @@ mod tests {
             (b"HTTP/1.1 101 ", Ok((101, b""))),
             (b"HTTP/1.1 101", Ok((101, b""))),
             (b"HTTP/1.1 999 \xff", Ok((999, b"\xff"))),
-            (b"HTTP/1.0 101 Switching Protocols", Err(HeadError::Version)),
-            (b"HTTP/2.0 101", Err(HeadError::Version)),
+            (b"HTTP/1.0 101 Switching Protocols", Err(HeadError::StatusLine)),
+            (b"HTTP/2.0 101", Err(HeadError::StatusLine)),
             (b"HTTP/1.1 1011", Err(HeadError::StatusLine)),
             (b"HTTP/1.1 99 ", Err(HeadError::StatusLine)),
             (b"HTTP/1.1 099 ", Err(HeadError::StatusLine)),

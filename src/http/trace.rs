@@ -1,14 +1,32 @@
 /// Shows a field at trace level, but no secrets.
 #[cfg(any(feature = "log", feature = "defmt"))]
 pub(crate) fn trace_field(direction: &str, name: &str, value: &[u8]) {
-    const SECRET: [&str; 5] = ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Sec-WebSocket-Key"];
-    let value = if SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(name)) {
-        "(redacted)"
-    } else {
-        core::str::from_utf8(value).unwrap_or("(not UTF-8)")
-    };
-    trace!("{} {}: {}", direction, name, value);
+    trace!("{} {}: {}", direction, name, shown(name, value));
 }
 
 #[cfg(not(any(feature = "log", feature = "defmt")))]
 pub(crate) const fn trace_field(_: &str, _: &str, _: &[u8]) {}
+
+#[cfg(any(feature = "log", feature = "defmt", test))]
+fn shown<'a>(name: &str, value: &'a [u8]) -> &'a str {
+    const SECRET: [&str; 5] =
+        ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Sec-WebSocket-Key"];
+    if SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(name)) {
+        return "(redacted)";
+    }
+    core::str::from_utf8(value).unwrap_or("(not UTF-8)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert_eq!(shown("Host", b"a"), "a");
+        assert_eq!(shown("X", b"\xff"), "(not UTF-8)");
+        for name in ["AUTHORIZATION", "proxy-authorization", "Cookie", "set-cookie", "Sec-WebSocket-Key"] {
+            assert_eq!(shown(name, b"secret"), "(redacted)");
+        }
+    }
+}

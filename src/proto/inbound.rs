@@ -225,7 +225,7 @@ impl Inbound {
             let decoded = match self.frame {
                 Frame::None => self.begin(rx)?,
                 Frame::Data { fin } => self.data(rx, mode, fin)?,
-                control => self.control(rx, control),
+                control => self.control(rx, control)?,
             };
             if let Some(decoded) = decoded {
                 return Ok(decoded);
@@ -330,28 +330,26 @@ impl Inbound {
         if complete {
             return Ok(None);
         }
-        // The wait may be long: "as soon as the offending byte has arrived" is now.
-        self.check(rx)?;
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
         self.more(rx, left).map(Some)
     }
 
     /// Decodes a control frame once its payload is there.
-    fn control(&mut self, rx: &mut [u8], frame: Frame) -> Option<Decoded> {
+    fn control(&mut self, rx: &mut [u8], frame: Frame) -> Result<Option<Decoded>, ProtocolError> {
         let missing = usize::try_from(self.left).unwrap_or(usize::MAX).saturating_sub(self.tail - self.head);
         if missing > 0 {
-            return self.more(rx, missing).ok();
+            return self.more(rx, missing).map(Some);
         }
         let start = self.head;
         let taken = self.take(rx);
         self.head += taken;
         self.frame = Frame::None;
         let span = |kind| Span { kind, first: true, fin: true, start, end: start + taken };
-        Some(match frame {
+        Ok(Some(match frame {
             Frame::Ping => Decoded::Part(span(Kind::Ping)),
             Frame::Pong => Decoded::Part(span(Kind::Pong)),
             _ => Decoded::Close(span(Kind::Binary)),
-        })
+        }))
     }
 
     /// Unmasks what is there of the current payload; returns its length.
@@ -379,6 +377,8 @@ impl Inbound {
 
     /// Makes room for `wanted` bytes, as far as that goes.
     fn more(&mut self, rx: &mut [u8], wanted: usize) -> Result<Decoded, ProtocolError> {
+        // The wait may be long: "as soon as the offending byte has arrived" is now.
+        self.check(rx)?;
         if rx.len().saturating_sub(self.tail) < wanted && (self.base > 0 || self.head > self.keep) {
             // Once a message at most: `base` is 0 from then on, and undecoded bytes are less than one frame.
             shift(rx, self.base..self.keep, 0);

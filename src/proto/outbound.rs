@@ -264,7 +264,8 @@ impl Outbound {
         });
         let header = FrameHeader { fin, rsv: 0, opcode, masking_key, payload_len: payload.len() as u64 };
         let (len, bytes) = header.emit();
-        let Some((to, rest)) = data.get_mut(self.end..).and_then(|room| room.split_at_mut_checked(len)) else {
+        let Some((to, rest)) = data.get_mut(self.end..).and_then(|room| room.split_at_mut_checked(len))
+        else {
             return;
         };
         to.copy_from_slice(bytes.get(..len).unwrap_or_default());

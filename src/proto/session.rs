@@ -1,8 +1,8 @@
 use core::{ops::Range, time::Duration};
 
 use super::{
-    Closing, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, PongSlot, Role, Span,
-    Step, cut,
+    Closing, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, PongSlot, Role,
+    Span, Step, cut,
 };
 use crate::{CloseCode, Closed, Kind, Message, MisuseError, Part, ProtocolError, Random, frame::MAX_REASON};
 

@@ -10,8 +10,10 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use embedded_io::ErrorKind;
-use sockling::{CloseCode, Closed, Config, Error, Kind, Message, Part, Role, asynch, blocking, proto::Session};
+use embedded_io::{ErrorKind, ErrorType};
+use sockling::{
+    CloseCode, Closed, Config, Error, Kind, Message, Part, Random, Role, asynch, blocking, proto::Session,
+};
 
 use super::{Counter, Script, Seen, frame, frames};
 
@@ -141,9 +143,11 @@ pub trait Ws {
     fn session(&mut self) -> &mut Session;
 }
 
-pub type Blocking = blocking::WebSocket<Script, Counter, Vec<u8>, Vec<u8>>;
+pub type Blocking<T = Script, G = Counter> = blocking::WebSocket<T, G, Vec<u8>, Vec<u8>>;
 
-impl Ws for Blocking {
+impl<T: embedded_io::Read + embedded_io::Write + ErrorType<Error = ErrorKind>, G: Random> Ws
+    for Blocking<T, G>
+{
     fn recv(&mut self) -> Result<Got, Fail> {
         self.recv().map(Got::from)
     }
@@ -179,9 +183,11 @@ impl Ws for Blocking {
     }
 }
 
-pub type Async = asynch::WebSocket<Script, Counter, Vec<u8>, Vec<u8>>;
+pub type Async<T = Script, G = Counter> = asynch::WebSocket<T, G, Vec<u8>, Vec<u8>>;
 
-impl Ws for Async {
+impl<T: embedded_io_async::Read + embedded_io_async::Write + ErrorType<Error = ErrorKind>, G: Random> Ws
+    for Async<T, G>
+{
     fn recv(&mut self) -> Result<Got, Fail> {
         patiently(async { self.recv().await.map(Got::from) })
     }
@@ -243,11 +249,18 @@ pub struct Setup {
     pub config: Config,
     pub rx: usize,
     pub tx: usize,
+    pub steps: &'static [usize],
 }
 
 impl Setup {
     pub fn new(role: Role) -> Self {
-        Self { role, config: Config::DEFAULT, rx: 512, tx: 256 }
+        Self { role, config: Config::DEFAULT, rx: 512, tx: 256, steps: &STEPS }
+    }
+
+    /// For input that takes too long at single bytes.
+    pub fn steps(mut self, steps: &'static [usize]) -> Self {
+        self.steps = steps;
+        self
     }
 
     pub fn rx(mut self, len: usize) -> Self {
@@ -265,12 +278,18 @@ impl Setup {
         self
     }
 
-    pub fn blocking(&self, io: &Script) -> Blocking {
+    pub fn blocking<T>(&self, io: &T) -> Blocking<T>
+    where
+        T: embedded_io::Read + embedded_io::Write + Clone,
+    {
         let session = Session::new(self.role, &self.config);
         Blocking::from_parts(io.clone(), session, Counter(0), vec![0; self.rx], vec![0; self.tx]).unwrap()
     }
 
-    pub fn asynch(&self, io: &Script) -> Async {
+    pub fn asynch<T>(&self, io: &T) -> Async<T>
+    where
+        T: embedded_io_async::Read + embedded_io_async::Write + Clone,
+    {
         let session = Session::new(self.role, &self.config);
         Async::from_parts(io.clone(), session, Counter(0), vec![0; self.rx], vec![0; self.tx]).unwrap()
     }
@@ -287,22 +306,25 @@ impl Setup {
 
     /// Runs a test with each driver and step, the peer sending `input` and then being silent.
     pub fn each_hanging(&self, input: &[u8], test: impl Fn(&mut dyn Ws, &Script)) {
-        self.each(|| STEPS.map(|step| Script::new(input, step).hanging()).into(), test);
+        self.each(|| self.steps.iter().map(|step| Script::new(input, *step).hanging()).collect(), test);
     }
 
     /// Receives until something else than a message comes, with both drivers at every step; all have to agree.
     /// `Take::Parts` joins the parts, and forgets those of a message that did not end.
     fn outcome(&self, take: Take, transport: impl Fn(usize) -> Script) -> Outcome {
-        let mut outcomes = STEPS.iter().flat_map(|step| {
+        let mut outcomes = self.steps.iter().flat_map(|step| {
             let (io, other) = (transport(*step), transport(*step));
             [
                 (step, "blocking", self.run(take, &mut self.blocking(&io), &io)),
                 (step, "async", self.run(take, &mut self.asynch(&other), &other)),
             ]
         });
-        let (_, _, first) = outcomes.next().unwrap();
+        let (first_step, _, first) = outcomes.next().unwrap();
         for (step, driver, outcome) in outcomes {
-            assert_eq!(outcome, first, "{driver}, {step} bytes at a time, is not like blocking at single bytes");
+            assert_eq!(
+                outcome, first,
+                "{driver}, {step} bytes at a time, is not like blocking, {first_step} at a time"
+            );
         }
         first
     }
@@ -332,11 +354,18 @@ impl Setup {
     /// What the peer has got; checks what is true of every wire.
     pub fn check_sent(&self, io: &Script) -> Vec<Seen> {
         let sent = frames(&io.output.borrow());
-        assert!(sent.iter().all(|frame| frame.masked == (self.role == Role::Client)), "masked if and only if a client");
-        assert!(sent.iter().rev().skip(1).all(|frame| frame.first != 0x88), "nothing follows a close frame: {sent:x?}");
+        assert!(
+            sent.iter().all(|frame| frame.masked == (self.role == Role::Client)),
+            "masked if and only if a client"
+        );
+        assert!(
+            sent.iter().rev().skip(1).all(|frame| frame.first != 0x88),
+            "nothing follows a close frame: {sent:x?}"
+        );
         assert!(sent.iter().all(|frame| frame.first & 0x70 == 0), "no reserved bits: {sent:x?}");
         assert!(
-            sent.iter().all(|frame| frame.first & 8 == 0 || frame.first & 0x80 != 0 && frame.payload.len() <= 125),
+            sent.iter()
+                .all(|frame| frame.first & 8 == 0 || frame.first & 0x80 != 0 && frame.payload.len() <= 125),
             "control frames are whole and short: {sent:x?}"
         );
         assert_eq!(*io.flushed.borrow(), io.output.borrow().len(), "everything was flushed");

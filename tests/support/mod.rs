@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
 pub mod drive;
+pub mod open;
 pub mod pair;
 
 use std::{
@@ -233,6 +234,7 @@ pub fn frame(first: u8, payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
 pub struct Seen {
     pub first: u8,
     pub masked: bool,
+    pub key: Option<[u8; 4]>,
     pub payload: Vec<u8>,
 }
 
@@ -248,7 +250,8 @@ pub fn frames(mut wire: &[u8]) -> Vec<Seen> {
         let masked = second & 0x80 != 0;
         let (key, rest) = if masked { (rest[..4].to_vec(), &rest[4..]) } else { (vec![0; 4], rest) };
         let payload = rest[..len].iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
-        seen.push(Seen { first: *first, masked, payload });
+        let key = masked.then(|| key[..].try_into().unwrap());
+        seen.push(Seen { first: *first, masked, key, payload });
         wire = &rest[len..];
     }
     assert!(wire.is_empty(), "a frame is cut: {wire:x?}");

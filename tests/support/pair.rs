@@ -94,7 +94,10 @@ pub enum Take {
 /// One direction of the wire.
 #[derive(Debug, Default)]
 pub struct Wire {
-    travelling: VecDeque<(Duration, u8)>,
+    /// What was written at once, and when it arrives.
+    travelling: VecDeque<(Duration, Vec<u8>)>,
+    /// How many bytes of the first of these were read.
+    read: usize,
     room: usize,
     /// The writing end is gone.
     closed: bool,
@@ -102,13 +105,36 @@ pub struct Wire {
 
 impl Wire {
     fn write(&mut self, bytes: &[u8], arrival: Duration) {
-        // A byte does not overtake another.
+        // Nothing overtakes.
         let arrival = self.travelling.back().map_or(arrival, |(before, _)| arrival.max(*before));
-        self.travelling.extend(bytes.iter().map(|byte| (arrival, *byte)));
+        self.travelling.push_back((arrival, bytes.to_vec()));
+        self.room -= bytes.len();
     }
 
-    fn arrived(&self, now: Duration) -> usize {
-        self.travelling.iter().take_while(|(arrival, _)| *arrival <= now).take(4096).count()
+    /// Reads some of what has arrived.
+    fn read(&mut self, space: &mut [u8], now: Duration) -> usize {
+        let Some((arrival, bytes)) = self.travelling.front() else { return 0 };
+        if *arrival > now {
+            return 0;
+        }
+        let n = space.len().min(bytes.len() - self.read);
+        space[..n].copy_from_slice(&bytes[self.read..][..n]);
+        self.read += n;
+        self.room += n;
+        if self.read == bytes.len() {
+            self.travelling.pop_front();
+            self.read = 0;
+        }
+        n
+    }
+
+    fn next_arrival(&self, now: Duration) -> Option<Duration> {
+        // What has arrived, and nobody reads, waits for nothing.
+        self.travelling.iter().map(|(arrival, _)| *arrival).find(|arrival| *arrival > now)
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.closed && self.travelling.is_empty()
     }
 }
 
@@ -207,7 +233,14 @@ impl End {
     }
 
     /// One step, of sending or receiving; `false` if that was nothing or has to wait.
-    fn turn(&mut self, sending: bool, now: Duration, rng: &mut Rng, incoming: &mut Wire, outgoing: &mut Wire) -> bool {
+    fn turn(
+        &mut self,
+        sending: bool,
+        now: Duration,
+        rng: &mut Rng,
+        incoming: &mut Wire,
+        outgoing: &mut Wire,
+    ) -> bool {
         if self.end.is_some() || self.frozen {
             return false;
         }
@@ -228,9 +261,10 @@ impl End {
                 let n = if rng.one_in(3) { pending.len() } else { n }.min(outgoing.room);
                 if n == 0 {
                     // Full. The next step of receiving is to read.
-                    return !sending && self.session.defer_transmit() && self.turn(false, now, rng, incoming, outgoing);
+                    return !sending
+                        && self.session.defer_transmit()
+                        && self.turn(false, now, rng, incoming, outgoing);
                 }
-                outgoing.room -= n;
                 outgoing.write(&pending[..n], now + Duration::from_micros(rng.below(50_000) as u64));
                 self.session.sent(n).unwrap();
             }
@@ -238,15 +272,12 @@ impl End {
             Ok(Step::Receive) => {
                 let space = self.session.space(&mut self.rx);
                 assert!(!space.is_empty(), "there is room to read into");
-                let there = incoming.arrived(now).min(space.len());
-                if there == 0 && !(incoming.closed && incoming.travelling.is_empty()) {
+                let n = rng.below(space.len()) + 1;
+                let n = if rng.one_in(3) { space.len() } else { n };
+                let n = incoming.read(&mut space[..n], now);
+                if n == 0 && !incoming.is_at_end() {
                     return false;
                 }
-                let n = if there == 0 || rng.one_in(3) { there } else { rng.below(there) + 1 };
-                for (to, (_, from)) in space.iter_mut().zip(incoming.travelling.drain(..n)) {
-                    *to = from;
-                }
-                incoming.room += n;
                 self.session.received(n, self.rx.len()).unwrap();
             }
             Ok(Step::Grow) => self.session.overflow(),
@@ -325,11 +356,12 @@ impl Pair {
         }
         let mut next: Option<Duration> = None;
         for wire in [&self.to_client, &self.to_server] {
-            // Bytes that have arrived and that nobody reads wait for nothing.
-            let arrival = wire.travelling.iter().map(|(arrival, _)| *arrival).find(|arrival| *arrival > self.now);
+            let arrival = wire.next_arrival(self.now);
             next = [next, arrival].into_iter().flatten().min();
         }
-        for end in [&mut self.client, &mut self.server].into_iter().filter(|end| end.end.is_none() && !end.frozen) {
+        for end in
+            [&mut self.client, &mut self.server].into_iter().filter(|end| end.end.is_none() && !end.frozen)
+        {
             let timeout = end.session.poll_timeout(self.now).map(|left| self.now + left);
             next = [next, timeout].into_iter().flatten().min();
         }

@@ -1,0 +1,406 @@
+use core::fmt;
+use std::{boxed::Box, io, net::SocketAddr, string::String, vec::Vec};
+
+use super::{IoError, UrlError};
+use crate::{CloseCode, HandshakeError, MisuseError, ProtocolError, handshake::HeadLine};
+
+/// Why a connection could not be opened, or a call on it failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL is none to connect to. Nothing was resolved or sent.
+    Url(UrlError),
+    /// The host's name has no address, or the resolver failed.
+    Dns {
+        /// The name.
+        host: String,
+        /// What the resolver says.
+        source: io::Error,
+    },
+    /// No address of the host takes the connection: refused, unreachable, out of sockets.
+    Connect {
+        /// The last address that was tried.
+        addr: SocketAddr,
+        /// What it says.
+        source: io::Error,
+    },
+    /// There are no root certificates to verify a server against, or those given are none.
+    Roots(rustls::Error),
+    /// The server's certificate is not to be trusted: for another host, expired, of an unknown authority.
+    Certificate {
+        /// The host that was connected to.
+        host: String,
+        /// What is wrong with it: [`InvalidCertificate`](rustls::Error::InvalidCertificate).
+        source: rustls::Error,
+    },
+    /// TLS failed otherwise; at a server, also because the client does not trust its certificate.
+    Tls(rustls::Error),
+    /// A total deadline was over. (A time-out of one read or write is [`Io`](Self::Io).)
+    Timeout(Phase),
+    /// The server answered with another status than 101.
+    Status(Box<HttpResponse>),
+    /// The opening handshake failed otherwise.
+    Handshake(HandshakeError),
+    /// The peer broke a rule; it was told so with [`ProtocolError::close_code`].
+    Protocol(ProtocolError),
+    /// The call is not allowed now, or not with these arguments; the connection goes on.
+    Misuse(MisuseError),
+    /// The closing handshake is over; nothing more comes and nothing more can be sent.
+    Closed(CloseInfo),
+    /// The connection ended without a close frame.
+    ConnectionLost,
+    /// The system gives no random bytes, which masking keys are made of (RFC 6455 section 5.3).
+    Random(io::Error),
+    /// The socket failed, or its own time limit was over: see [`is_timeout`](Self::is_timeout).
+    Io(io::Error),
+}
+
+/// What a total deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// To find the addresses of the host; part of [`connect_timeout`](super::ConnectOptions::connect_timeout).
+    Resolve,
+    /// To connect to one of them; likewise.
+    Connect,
+    /// The handshake of TLS; likewise at a client, part of the opening handshake at a server.
+    Tls,
+    /// The opening handshake: [`handshake_timeout`](super::ConnectOptions::handshake_timeout).
+    Handshake,
+    /// The closing handshake: [`close_timeout`](super::ConnectOptions::close_timeout). The peer did not even read what
+    /// was sent before the close frame.
+    Close,
+}
+
+impl Error {
+    /// Whether time ran out. After [`Timeout`](Self::Timeout) the connection is over; after a time-out of the socket,
+    /// and when it would block, the same call goes on where it stopped.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Timeout(_) => true,
+            Self::Io(error) => is_wait(error),
+            _ => false,
+        }
+    }
+
+    /// Whether the same attempt would most likely fail again: bad URL, certificate, status 4xx, refused protocol, misuse.
+    /// Lost connections, time-outs, names that do not resolve, refused connections, broken rules, status 408, 429 and
+    /// 5xx are not. That the server closed the connection is, but for its "try again" codes 1012 and 1013.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Url(_) | Self::Roots(_) | Self::Certificate { .. } | Self::Misuse(_) => true,
+            Self::Tls(error) => is_refusal(error),
+            Self::Status(response) => !matches!(response.status, 408 | 429 | 500..),
+            Self::Handshake(error) => !matches!(error, HandshakeError::UnexpectedEof),
+            Self::Closed(close) => {
+                !matches!(close.received, Some((CloseCode::SERVICE_RESTART | CloseCode::TRY_AGAIN_LATER, _)))
+            }
+            _ => false,
+        }
+    }
+
+    /// From what a socket says, which may be what TLS says.
+    pub(super) fn from_io(error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(tls) => Self::Tls(tls.clone()),
+            None => Self::Io(error),
+        }
+    }
+
+    /// From what the driver says; the reason of a close frame is to be added.
+    pub(super) fn from_core(error: crate::Error<IoError>) -> Self {
+        match error {
+            crate::Error::Io(error) => Self::from_io(error.into_inner()),
+            crate::Error::WriteZero => Self::Io(io::ErrorKind::WriteZero.into()),
+            crate::Error::ConnectionLost => Self::ConnectionLost,
+            crate::Error::Closed(closed) => Self::Closed(CloseInfo {
+                received: closed.received.map(|code| (code, String::new())),
+                sent: closed.sent,
+            }),
+            crate::Error::Protocol(error) => Self::Protocol(error),
+            crate::Error::Handshake(error) => Self::Handshake(error),
+            crate::Error::Misuse(error) => Self::Misuse(error),
+        }
+    }
+
+    /// While `phase` has a deadline, a time-out is its end.
+    pub(super) fn within(self, phase: Phase) -> Self {
+        if self.is_timeout() { Self::Timeout(phase) } else { self }
+    }
+}
+
+/// Whether TLS came to an end because the two do not fit, or the peer wants a certificate that it did not get.
+fn is_refusal(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        error,
+        rustls::Error::PeerIncompatible(_)
+            | rustls::Error::AlertReceived(
+                Alert::BadCertificate
+                    | Alert::CertificateExpired
+                    | Alert::CertificateRequired
+                    | Alert::CertificateUnknown
+                    | Alert::UnknownCA
+                    | Alert::AccessDenied
+                    | Alert::HandshakeFailure
+                    | Alert::ProtocolVersion
+                    | Alert::UnrecognisedName
+            )
+    )
+}
+
+/// Whether the same call may be made again, later.
+pub(super) fn is_wait(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(error) => fmt::Display::fmt(error, f),
+            Self::Dns { host, source } => {
+                write!(f, "the host `{host}` cannot be resolved, check its name: {source}")
+            }
+            Self::Connect { addr, source } => {
+                write!(f, "cannot connect to {addr}, check that a server listens there: {source}")
+            }
+            Self::Roots(error) => write!(
+                f,
+                "no usable root certificates, install those of the system or give some with `add_root_certificates`: {error}"
+            ),
+            Self::Certificate { host, source } => {
+                write!(f, "the certificate of `{host}` is not to be trusted{}: {source}", remedy(source))
+            }
+            Self::Tls(error @ rustls::Error::InvalidMessage(_)) => {
+                write!(f, "TLS failed, the peer may not speak TLS (`ws://` instead of `wss://`?): {error}")
+            }
+            Self::Tls(error) => write!(f, "TLS failed: {error}"),
+            Self::Timeout(phase) => f.write_str(match phase {
+                Phase::Resolve => "the host's name was not resolved within the connect timeout",
+                Phase::Connect => "the host did not answer within the connect timeout",
+                Phase::Tls => "the TLS handshake was not done within its timeout",
+                Phase::Handshake => "the opening handshake was not done within the handshake timeout",
+                Phase::Close => {
+                    "the peer did not read what comes before the close frame within the close timeout"
+                }
+            }),
+            Self::Status(response) => {
+                write!(
+                    f,
+                    "the server answered with status {response} instead of 101: check path and credentials"
+                )
+            }
+            Self::Handshake(error) => fmt::Display::fmt(error, f),
+            Self::Protocol(error) => fmt::Display::fmt(error, f),
+            Self::Misuse(error) => fmt::Display::fmt(error, f),
+            Self::Closed(close) => write!(f, "the connection is closed: {close}"),
+            Self::ConnectionLost => f.write_str("the connection was lost: it ended without a close frame"),
+            Self::Random(error) => write!(f, "the system gives no random bytes for masking keys: {error}"),
+            Self::Io(error) if is_wait(error) => {
+                f.write_str("the time limit of the socket was over: the same call goes on where it stopped")
+            }
+            Self::Io(error) => write!(f, "the connection failed: {error}"),
+        }
+    }
+}
+
+/// What to do about a certificate.
+fn remedy(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Cause;
+    let rustls::Error::InvalidCertificate(cause) = error else {
+        return "";
+    };
+    match cause {
+        Cause::UnknownIssuer => ", if its authority is yours add it with `add_root_certificates`",
+        Cause::NotValidForName | Cause::NotValidForNameContext { .. } => {
+            ", connect by the name that it is for"
+        }
+        Cause::Expired
+        | Cause::ExpiredContext { .. }
+        | Cause::NotValidYet
+        | Cause::NotValidYetContext { .. } => ", check the clock",
+        _ => "",
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Url(error) => Some(error),
+            Self::Dns { source, .. } | Self::Connect { source, .. } => Some(source),
+            Self::Roots(error) | Self::Tls(error) | Self::Certificate { source: error, .. } => Some(error),
+            Self::Handshake(error) => Some(error),
+            Self::Protocol(error) => Some(error),
+            Self::Misuse(error) => Some(error),
+            Self::Random(error) | Self::Io(error) => Some(error),
+            Self::Timeout(_) | Self::Status(_) | Self::Closed(_) | Self::ConnectionLost => None,
+        }
+    }
+}
+
+impl From<UrlError> for Error {
+    fn from(error: UrlError) -> Self {
+        Self::Url(error)
+    }
+}
+
+impl From<HandshakeError> for Error {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+impl From<MisuseError> for Error {
+    fn from(error: MisuseError) -> Self {
+        Self::Misuse(error)
+    }
+}
+
+/// How a connection was closed (RFC 6455 section 7.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CloseInfo {
+    /// The peer's code and reason; [`CloseCode::NO_STATUS_RECEIVED`] if its close frame had none, `None` if it sent no
+    /// close frame.
+    pub received: Option<(CloseCode, String)>,
+    /// Our code; likewise.
+    pub sent: Option<CloseCode>,
+}
+
+impl CloseInfo {
+    /// Whether both ends sent a close frame ("closed _cleanly_", section 7.1.4).
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.received.is_some() && self.sent.is_some()
+    }
+
+    /// _The WebSocket Connection Close Code_ (section 7.1.5): the peer's, or [`CloseCode::ABNORMAL_CLOSURE`].
+    #[must_use]
+    pub fn code(&self) -> CloseCode {
+        self.received.as_ref().map_or(CloseCode::ABNORMAL_CLOSURE, |(code, _)| *code)
+    }
+
+    /// _The WebSocket Connection Close Reason_ (section 7.1.6): the peer's; may be empty.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.received.as_ref().map_or("", |(_, reason)| reason)
+    }
+}
+
+impl fmt::Display for CloseInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.received {
+            None => f.write_str("the peer sent no close frame")?,
+            Some((code, reason)) if reason.is_empty() => write!(f, "received {code}")?,
+            Some((code, reason)) => write!(f, "received {code} ({reason:?})")?,
+        }
+        self.sent.map_or(Ok(()), |code| write!(f, ", sent {code}"))
+    }
+}
+
+/// The answer of a server to an opening handshake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HttpResponse {
+    /// The status code.
+    pub status: u16,
+    /// The reason phrase, what is not UTF-8 in it replaced; may be empty.
+    pub reason: String,
+    /// Names in the server's letter case, and values, in the server's order.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The start of the body, up to 64 KiB; empty for 101. A chunked one is not decoded.
+    pub body: Vec<u8>,
+}
+
+impl HttpResponse {
+    /// The most bytes of a body that are kept.
+    pub(super) const MAX_BODY: usize = 64 << 10;
+
+    /// The value of the first header field with this name, in any letter case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers
+            .iter()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_slice())
+    }
+
+    pub(super) fn push(&mut self, line: HeadLine<'_>) {
+        match line {
+            HeadLine::Status { code, reason } => {
+                self.status = code;
+                self.reason = String::from_utf8_lossy(reason).into_owned();
+            }
+            HeadLine::Field { name, value } => self.headers.push((name.into(), value.into())),
+        }
+    }
+}
+
+/// Status and reason phrase.
+impl fmt::Display for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if self.reason.is_empty() { Ok(()) } else { write!(f, " {:?}", self.reason) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::ToOwned;
+
+    use super::*;
+
+    #[test]
+    fn errors_go_between_threads() {
+        const fn check<T: Send + Sync + 'static>() {}
+        check::<Error>();
+        const fn send<T: Send>() {}
+        send::<super::super::WebSocket>();
+    }
+
+    #[test]
+    fn which_are_permanent() {
+        let status = |status| Error::Status(Box::new(HttpResponse { status, ..HttpResponse::default() }));
+        let closed =
+            |code| Error::Closed(CloseInfo { received: Some((CloseCode(code), "".to_owned())), sent: None });
+        let io = |kind: io::ErrorKind| Error::Io(kind.into());
+        for permanent in [
+            Error::Url(UrlError::NoScheme),
+            status(200),
+            status(301),
+            status(400),
+            status(401),
+            status(404),
+            Error::Handshake(HandshakeError::InvalidHost),
+            Error::Misuse(MisuseError::Closing),
+            Error::Tls(rustls::Error::AlertReceived(rustls::AlertDescription::UnknownCA)),
+            closed(1000),
+            closed(1001),
+        ] {
+            assert!(permanent.is_permanent(), "{permanent}");
+            assert!(!permanent.is_timeout(), "{permanent}");
+        }
+        for passing in [
+            status(408),
+            status(429),
+            status(500),
+            status(503),
+            Error::Dns { host: "h".to_owned(), source: io::ErrorKind::NotFound.into() },
+            Error::Handshake(HandshakeError::UnexpectedEof),
+            Error::ConnectionLost,
+            Error::Tls(rustls::Error::AlertReceived(rustls::AlertDescription::InternalError)),
+            io(io::ErrorKind::ConnectionReset),
+            closed(1012),
+            closed(1013),
+        ] {
+            assert!(!passing.is_permanent(), "{passing}");
+        }
+        for timeout in
+            [io(io::ErrorKind::WouldBlock), io(io::ErrorKind::TimedOut), Error::Timeout(Phase::Tls)]
+        {
+            assert!(timeout.is_timeout() && !timeout.is_permanent(), "{timeout}");
+        }
+    }
+}

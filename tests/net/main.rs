@@ -1,0 +1,9 @@
+//! Connections over real sockets on loopback: against scripted peers, and both ends of ours.
+#![cfg(feature = "std")]
+
+mod closing;
+mod errors;
+mod peer;
+mod server;
+mod timing;
+mod tls;
