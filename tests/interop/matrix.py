@@ -1,0 +1,206 @@
+"""Puts every client to every server that it has to be put to; called by `run`.
+
+The protocol between this and the programs it starts is in peers/README.md.
+"""
+
+import argparse
+import atexit
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+PEERS = Path(__file__).parent / "peers"
+PAIR_LIMIT = 300  # seconds for one client against one server
+START_LIMIT = 20
+REPORT_LIMIT = 5  # seconds from the end of a check to the server's report about it
+DRIVERS = ["blocking", "async"]
+# Libraries that know permessage-deflate.
+DEFLATE = {"sockling", "websockets", "ws"}
+
+children = set()
+
+
+class Child:
+    """A program in a process group of its own that ends when its time is over, when it is stopped, or with this one."""
+
+    def __init__(self, command):
+        if timeout := shutil.which("timeout"):  # also if this program is killed
+            command = [timeout, "-k", "2", str(PAIR_LIMIT), *command]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace", start_new_session=True
+        )
+        children.add(self)
+
+    def lines(self):
+        return (line.rstrip("\n") for line in self.process.stdout)
+
+    def stop(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        children.discard(self)
+        return self.process.wait()
+
+
+@atexit.register
+def stop_all():
+    for child in list(children):
+        child.stop()
+
+
+class Server(Child):
+    def __init__(self, command):
+        super().__init__(command)
+        self.port = None
+        self.extensions = {}  # by target
+        self.closed = {}
+        self.changed = threading.Condition()
+        threading.Thread(target=self.read, daemon=True).start()
+        with self.changed:
+            self.changed.wait_for(lambda: self.port or self.process.poll() is not None, START_LIMIT)
+        if not self.port:
+            self.stop()
+            raise RuntimeError("the server did not start")
+
+    def read(self):
+        for line in self.lines():
+            with self.changed:
+                if match := re.match(r"listening\b.*?(\d+)/?$", line):
+                    self.port = int(match[1])
+                elif match := re.match(r"opened (\S+) (.*)", line):
+                    self.extensions[match[1]] = match[2]
+                elif match := re.match(r"closed (\S+) (\d+) ?(.*)", line):
+                    self.closed[match[1]] = match[2], match[3]
+                self.changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
+
+    def missed(self, target, code, reason):
+        """What is wrong with the report about `target`, if anything."""
+        with self.changed:
+            self.changed.wait_for(lambda: target in self.closed, REPORT_LIMIT)
+            seen = self.closed.get(target)
+        if seen is None:
+            return "the server did not report the end of the connection"
+        if seen[0] != code or reason not in ("*", seen[1]):
+            return f"the server saw {' '.join(seen)!r}, not {code} {reason!r}"
+        return None
+
+
+class Results:
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def add(self, pair, name, error=None):
+        if error is None:
+            self.passed += 1
+            print(f"ok   {pair}: {name}", flush=True)
+        else:
+            self.failed += 1
+            print(f"FAIL {pair}: {name}: {error}", flush=True)
+
+
+class Program:
+    """How to start a client or a server. `echo_only`: a server without the paths of peers/README.md."""
+
+    def __init__(self, name, library, command, echo_only=False):
+        self.name, self.library, self.command, self.echo_only = name, library, command, echo_only
+
+
+def run_pair(client, server, options, results):
+    pair = f"{client.name} -> {server.name}"
+    # The example has no such option.
+    deflate = ["--deflate"] if options.deflate and not server.echo_only else []
+    try:
+        serving = Server([*server.command, "--port", "0", *deflate])
+    except RuntimeError as error:
+        return results.add(pair, "start", error)
+    command = [*client.command, "--url", f"ws://127.0.0.1:{serving.port}", "--only", options.only, *deflate]
+    running = Child(command + (["--echo-only"] if server.echo_only else []))
+    started = time.monotonic()
+    expected, checks = None, 0
+    for line in running.lines():
+        word, _, rest = line.partition(" ")
+        if word == "expect":
+            expected = rest.split(" ", 2)
+        elif word in ("ok", "FAIL"):
+            checks += 1
+            name, _, error = rest.partition(": ")
+            error = error if word == "FAIL" else None
+            if word == "ok" and expected and not server.echo_only:
+                error = serving.missed(*expected)
+            expected = None
+            results.add(pair, name, error)
+    status = running.process.wait()
+    running.stop()
+    if status not in (0, 1) or (checks == 0 and not options.only):
+        results.add(pair, "end", f"the client ended with {status} after {checks} checks")
+    if serving.process.poll() is not None:
+        results.add(pair, "end", f"the server ended with {serving.process.returncode}")
+    serving.stop()
+    if not server.echo_only and serving.extensions:
+        both = options.deflate and {client.library, server.library} <= DEFLATE
+        wrong = [seen for seen in serving.extensions.values() if ("permessage-deflate" in seen) != both]
+        results.add(pair, f"extensions-{'permessage-deflate' if both else 'none'}", f"got {wrong[0]}" if wrong else None)
+    print(f"# {pair}: {checks} checks in {time.monotonic() - started:.1f} s", flush=True)
+
+
+def matrix(options):
+    python, target = [str(options.tools / "venv/bin/python")], options.bin
+
+    def ours(program, library, driver="blocking"):
+        return [str(target / program), "--library", library, "--driver", driver]
+
+    clients = [
+        Program("websockets", "websockets", [*python, str(PEERS / "websockets_client.py")]),
+        Program("websocket-client", "websocket-client", [*python, str(PEERS / "websocket_client_client.py")]),
+        Program("ws", "ws", ["node", str(PEERS / "ws_client.mjs")]),
+        Program("tungstenite", "tungstenite", ours("interop_client", "tungstenite")),
+    ]
+    servers = [
+        Program("websockets", "websockets", [*python, str(PEERS / "websockets_server.py")]),
+        Program("ws", "ws", ["node", str(PEERS / "ws_server.mjs")]),
+        Program("tungstenite", "tungstenite", ours("interop_server", "tungstenite")),
+    ]
+    if options.peers_only:
+        return [(client, server) for server in servers for client in clients]
+    pairs = []
+    for driver in DRIVERS:
+        sockling = Program(f"sockling {driver}", "sockling", ours("interop_client", "sockling", driver))
+        pairs += [(sockling, server) for server in servers]
+    for driver in DRIVERS:
+        sockling = Program(f"sockling {driver}", "sockling", ours("interop_server", "sockling", driver))
+        example = [str(target / "echo_server"), "--driver", driver]
+        pairs += [(client, sockling) for client in clients]
+        pairs += [(client, Program(f"echo_server {driver}", "sockling", example, True)) for client in clients]
+    return pairs
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tools", type=Path, required=True)
+    parser.add_argument("--bin", type=Path, required=True)
+    parser.add_argument("--peers-only", action="store_true")
+    parser.add_argument("--deflate", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--pair", default="")
+    options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+
+    results = Results()
+    for client, server in matrix(options):
+        if options.pair in f"{client.name} -> {server.name}":
+            run_pair(client, server, options, results)
+    print(f"{results.passed} passed, {results.failed} failed")
+    return 0 if results.passed and not results.failed else 1
+
+
+sys.exit(main())
