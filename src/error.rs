@@ -93,6 +93,8 @@ impl core::error::Error for ProtocolError {}
 pub enum MisuseError {
     /// A ping or pong with a payload over 125 bytes (section 5.5).
     ControlTooLong,
+    /// A ping or pong as a part that is not the last (section 5.5).
+    FragmentedControl,
     /// A close reason over 123 bytes (section 5.5.1).
     ReasonTooLong,
     /// A close code that must not be sent: allowed are 1000-1003, 1007-1014, 3000-4999 (section 7.4).
@@ -126,6 +128,7 @@ impl fmt::Display for MisuseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ControlTooLong => "a ping or pong holds at most 125 bytes",
+            Self::FragmentedControl => "a ping or pong is sent whole: set `fin`",
             Self::ReasonTooLong => "a close reason holds at most 123 bytes",
             Self::InvalidCloseCode(code) => {
                 return write!(

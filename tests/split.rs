@@ -12,7 +12,6 @@ use std::{
 };
 
 use embedded_io::ErrorKind;
-use embedded_io_async::{Read as _, Write as _};
 use sockling::{CloseCode, Closed, Config, Error, Message, Role, asynch, proto::Session};
 use support::{Counter, Script, close_body, frame, frames, once};
 
@@ -302,8 +301,9 @@ fn two_threads() {
     let ends = [(client, Role::Client), (server, Role::Server)].map(|(tcp, role)| {
         let session = Session::new(role, &Config::DEFAULT);
         let rx = Growing::new(1024, 1 << 20);
-        let ws = blocking::WebSocket::from_parts(tcp, session, Counter(0), rx, [0; 256]).unwrap();
-        let (mut reader, mut writer) = ws.split(|tcp| {
+        let ws = blocking::WebSocket::from_parts(FromStd::new(tcp), session, Counter(0), rx, [0; 256]).unwrap();
+        let (mut reader, mut writer) = ws.split(|io| {
+            let tcp = io.into_inner();
             let other = tcp.try_clone().unwrap();
             (FromStd::new(tcp), FromStd::new(other))
         });

@@ -312,3 +312,10 @@ impl<T, G, R, W> WebSocket<T, G, R, W> {
         (self.io, self.session, self.random, self.rx, self.tx)
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<T, G, R, W> defmt::Format for WebSocket<T, G, R, W> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "WebSocket {{ {} }}", self.session);
+    }
+}

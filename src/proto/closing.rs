@@ -5,6 +5,7 @@ use crate::{CloseCode, Closed, MisuseError, ProtocolError};
 
 /// The closing handshake (RFC 6455 sections 5.5.1 and 7), and how the connection failed if it did.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Closing {
     received: Option<CloseCode>,
     sent: Option<CloseCode>,
@@ -32,7 +33,8 @@ impl Closing {
             ended: false,
             server: matches!(role, Role::Server),
             deadline: None,
-            timeout: millis(timeout),
+            // On a circle, later than half of it is before.
+            timeout: millis(timeout.min(Duration::from_secs(FOREVER))),
         }
     }
 
@@ -152,6 +154,9 @@ impl Closing {
         }
     }
 }
+
+/// In seconds: 23 days, the longest time-out.
+const FOREVER: u64 = 2_000_000;
 
 /// Milliseconds on a circle of 49 days: the core has to know order and distance of nearby times only.
 #[allow(clippy::cast_possible_truncation, reason = "wraps on purpose")]

@@ -5,6 +5,7 @@ use crate::frame::MAX_CONTROL_PAYLOAD;
 
 /// What control frames leave to be done. Both directions know it: the receiving one owes, the sending one pays.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Control {
     pub(crate) closing: Closing,
     pub(crate) pong: PongSlot,
@@ -22,6 +23,7 @@ impl Control {
 /// response to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently
 /// processed Ping frame" (section 5.5.3). Its payload lies at the end of the send buffer, where no frame is put.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct PongSlot {
     /// Over 125: none is owed.
     len: u8,

@@ -15,6 +15,7 @@ use crate::{
 ///        base                       keep                           head        tail
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Inbound {
     base: usize,
     keep: usize,
@@ -47,6 +48,7 @@ pub(crate) struct Inbound {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Frame {
     /// Between two frames.
     None,
@@ -54,6 +56,8 @@ enum Frame {
         fin: bool,
     },
     Ping,
+    /// A ping whose pong is owed, and which is reported once that was sent.
+    Answered,
     Pong,
     Close,
 }
@@ -65,7 +69,9 @@ enum Decoded {
     Receive,
     /// More bytes are needed, but the buffer is full.
     Grow,
-    /// A message, a part of one, a ping or a pong.
+    /// A ping that is to be answered.
+    Ping(Span),
+    /// A message, a part of one, an answered ping or a pong.
     Part(Span),
     /// A close frame's payload.
     Close(Span),
@@ -144,10 +150,12 @@ impl Inbound {
         match self.poll(rx, mode) {
             Ok(Decoded::Receive) => return Ok(Some(Step::Receive)),
             Ok(Decoded::Grow) => return Ok(Some(Step::Grow)),
-            Ok(Decoded::Part(span)) => {
-                if span.kind == Kind::Ping && !control.closing.is_closing() {
+            Ok(Decoded::Ping(span)) => {
+                if !control.closing.is_closing() {
                     control.pong.store(slot, span.bytes(rx));
                 }
+            }
+            Ok(Decoded::Part(span)) => {
                 if self.report_control || matches!(span.kind, Kind::Text | Kind::Binary) {
                     return Ok(Some(Step::Part(span)));
                 }
@@ -220,6 +228,10 @@ impl Inbound {
             if self.head == self.tail {
                 (self.base, self.keep, self.head, self.tail) = (0, 0, 0, 0);
             }
+        }
+        if mode == Mode::Parts && self.keep > self.base {
+            // What a dropped call for a whole message has assembled.
+            return self.hand_out(rx, mode, false);
         }
         loop {
             let decoded = match self.frame {
@@ -295,7 +307,9 @@ impl Inbound {
     /// Decodes what has arrived of a data frame's payload.
     #[inline]
     fn data(&mut self, rx: &mut [u8], mode: Mode, fin: bool) -> Result<Option<Decoded>, ProtocolError> {
-        let taken = self.take(rx);
+        let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.tail - self.head);
+        self.unmask(rx, taken);
+        self.left -= taken as u64;
         if self.head != self.keep {
             // "in place": the payload slides down over the headers that came before it.
             shift(rx, self.head..self.head + taken, self.keep);
@@ -310,22 +324,8 @@ impl Inbound {
             self.frame = Frame::None;
         }
         let fin = complete && fin;
-        let kind = self.message.unwrap_or(Kind::Binary);
-        if mode == Mode::Parts && self.keep > self.base || fin {
-            let span = Span { kind, first: !self.begun, fin, start: self.base, end: self.keep };
-            if mode == Mode::Parts {
-                self.check(rx)?;
-                if fin && kind == Kind::Text && !self.unchecked && !self.text.is_complete() {
-                    return Err(ProtocolError::InvalidUtf8);
-                }
-                self.checked = 0;
-            }
-            self.handed = true;
-            self.begun = !fin;
-            if fin {
-                self.message = None;
-            }
-            return Ok(Some(Decoded::Part(span)));
+        if fin || mode == Mode::Parts && self.keep > self.base {
+            return self.hand_out(rx, mode, fin).map(Some);
         }
         if complete {
             return Ok(None);
@@ -334,35 +334,58 @@ impl Inbound {
         self.more(rx, left).map(Some)
     }
 
+    /// Hands out what is held: a whole message, or in parts what there is of it.
+    fn hand_out(&mut self, rx: &[u8], mode: Mode, fin: bool) -> Result<Decoded, ProtocolError> {
+        let kind = self.message.unwrap_or(Kind::Binary);
+        let span = Span { kind, first: !self.begun, fin, start: self.base, end: self.keep };
+        if mode == Mode::Parts {
+            self.check(rx)?;
+            if fin && kind == Kind::Text && !self.unchecked && !self.text.is_complete() {
+                return Err(ProtocolError::InvalidUtf8);
+            }
+            self.checked = 0;
+        }
+        self.handed = true;
+        self.begun = !fin;
+        if fin {
+            self.message = None;
+        }
+        Ok(Decoded::Part(span))
+    }
+
     /// Decodes a control frame once its payload is there.
     fn control(&mut self, rx: &mut [u8], frame: Frame) -> Result<Option<Decoded>, ProtocolError> {
         let missing = usize::try_from(self.left).unwrap_or(usize::MAX).saturating_sub(self.tail - self.head);
         if missing > 0 {
             return self.more(rx, missing).map(Some);
         }
-        let start = self.head;
-        let taken = self.take(rx);
-        self.head += taken;
+        let (start, len) = (self.head, usize::try_from(self.left).unwrap_or_default());
+        let span = |kind| Span { kind, first: true, fin: true, start, end: start + len };
+        if frame != Frame::Answered {
+            self.unmask(rx, len);
+        }
+        if frame == Frame::Ping && self.report_control {
+            // It stays until the next poll, which finds it answered.
+            self.frame = Frame::Answered;
+            return Ok(Some(Decoded::Ping(span(Kind::Ping))));
+        }
+        self.head += len;
         self.frame = Frame::None;
-        let span = |kind| Span { kind, first: true, fin: true, start, end: start + taken };
         Ok(Some(match frame {
-            Frame::Ping => Decoded::Part(span(Kind::Ping)),
+            Frame::Ping => Decoded::Ping(span(Kind::Ping)),
+            Frame::Answered => Decoded::Part(span(Kind::Ping)),
             Frame::Pong => Decoded::Part(span(Kind::Pong)),
             _ => Decoded::Close(span(Kind::Binary)),
         }))
     }
 
-    /// Unmasks what is there of the current payload; returns its length.
+    /// Unmasks the next `len` bytes of the payload.
     #[inline]
-    fn take(&mut self, rx: &mut [u8]) -> usize {
-        let there = self.tail - self.head;
-        let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(there);
+    fn unmask(&mut self, rx: &mut [u8], len: usize) {
         if self.masked {
-            apply_mask(rx.get_mut(self.head..self.head + taken).unwrap_or_default(), self.key, 0);
-            self.key = rotate(self.key, taken as u64);
+            apply_mask(rx.get_mut(self.head..self.head + len).unwrap_or_default(), self.key, 0);
+            self.key = rotate(self.key, len as u64);
         }
-        self.left -= taken as u64;
-        taken
     }
 
     /// Checks the text that is held and was not checked yet.

@@ -11,6 +11,7 @@ use crate::{
 /// Since a frame lies in the buffer complete before its first byte leaves, nothing that is dropped, cancelled or timed
 /// out in between can cut one in two.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Outbound {
     start: usize,
     end: usize,
@@ -27,6 +28,7 @@ pub(crate) struct Outbound {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Progress {
     /// No call is under way, nor was one dropped.
     Idle,
@@ -125,6 +127,7 @@ impl Outbound {
             (Kind::Ping | Kind::Pong, _) if out.data.len() > MAX_CONTROL_PAYLOAD => {
                 return Err(MisuseError::ControlTooLong);
             }
+            (Kind::Ping | Kind::Pong, _) if !out.fin => return Err(MisuseError::FragmentedControl),
             (Kind::Ping | Kind::Pong, _) | (_, None) => {}
             (_, Some(_)) if !out.part => return Err(MisuseError::MessageOpen),
             (kind, Some(open)) if kind != open => return Err(MisuseError::KindChanged),
@@ -153,13 +156,12 @@ impl Outbound {
             return Err(MisuseError::Closing);
         }
         let rest = out.data.get(self.taken..).unwrap_or_default();
-        let whole = FrameHeader::MAX_LEN + rest.len();
-        let room = data.len().saturating_sub(self.end);
-        if whole > room && self.end > 0 {
+        let fits = self.fits(data.len().saturating_sub(self.end));
+        if rest.len() > fits && self.end > 0 {
             return Ok(false);
         }
-        // A frame smaller than the room for it: an empty buffer holds MIN_TX - 125 bytes, more than any header.
-        let len = rest.len().min(room.saturating_sub(FrameHeader::MAX_LEN));
+        // An empty buffer holds a control frame whole, and something of any other.
+        let len = rest.len().min(fits);
         let complete = len == rest.len();
         let opcode = match (out.kind, self.message) {
             (Kind::Ping, _) => Opcode::Ping,
@@ -201,6 +203,8 @@ impl Outbound {
         if control.is_owing() {
             self.put_owed(data, slot, random, control);
         }
+        // Reading may go before writing only while there is something to read.
+        self.deferred &= !control.closing.is_closing();
         if !control.closing.is_ended()
             && let Some(step) = self.step()
         {
@@ -249,8 +253,19 @@ impl Outbound {
     }
 
     fn has_room(&self, data: &[u8], payload: usize) -> bool {
-        // A control frame's header has 6 bytes with the key.
-        data.len().saturating_sub(self.end) >= 6 + payload
+        payload <= self.fits(data.len().saturating_sub(self.end))
+    }
+
+    /// The largest payload that fits in `room` bytes with its header.
+    const fn fits(&self, room: usize) -> usize {
+        let room = room.saturating_sub(if self.masked { 6 } else { 2 });
+        match room {
+            0..=125 => room,
+            126..=127 => 125,
+            128..=0x1_0001 => room - 2,
+            0x1_0002..=0x1_0007 => 0xFFFF,
+            _ => room - 8,
+        }
     }
 
     /// Appends one frame; the caller has made sure that it fits.

@@ -10,6 +10,7 @@ use crate::{CloseCode, Closed, Kind, Message, MisuseError, Part, ProtocolError, 
 ///
 /// See the [module](super) for how to drive it.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Session {
     pub(crate) inbound: Inbound,
     pub(crate) outbound: Outbound,

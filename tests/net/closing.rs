@@ -94,6 +94,11 @@ fn row_25_close_at_a_peer_that_does_not_read() {
     server.join().unwrap();
 }
 
+/// Makes writes wait for the other end to read.
+fn narrow(tcp: &TcpStream) {
+    SockRef::from(tcp).set_send_buffer_size(8 << 10).unwrap();
+}
+
 /// The peer has sent more than was read when it breaks a rule: it learns of it all the same.
 #[test]
 fn row_26_the_close_frame_survives_unread_data() {
@@ -103,6 +108,7 @@ fn row_26_the_close_frame_survives_unread_data() {
     // Our client.
     let bytes = flood.clone();
     let (url, peer) = serve(move |mut tcp| {
+        narrow(&tcp);
         open(&mut tcp, &bytes);
         thread::sleep(ms(50));
         (read_frame(&mut tcp), ends(&mut tcp))
@@ -118,6 +124,7 @@ fn row_26_the_close_frame_survives_unread_data() {
     let addr = server.local_addr().unwrap();
     let peer = thread::spawn(move || {
         let mut tcp = request(addr);
+        narrow(&tcp);
         tcp.write_all(&flood).unwrap();
         thread::sleep(ms(50));
         (read_frame(&mut tcp), ends(&mut tcp))
@@ -131,7 +138,8 @@ fn row_26_the_close_frame_survives_unread_data() {
 #[test]
 fn row_21_invalid_text_is_told() {
     let (url, peer) = serve(|mut tcp| {
-        let flood = [&[0x81, 1, 0xFF][..], &[7; 100_000]].concat();
+        narrow(&tcp);
+        let flood = [&[0x81, 1, 0xFF][..], &[7; 200_000]].concat();
         open(&mut tcp, &flood);
         thread::sleep(ms(50));
         (read_frame(&mut tcp), ends(&mut tcp))
@@ -149,9 +157,10 @@ fn a_server_closes_first() {
     let addr = server.local_addr().unwrap();
     let peer = thread::spawn(move || {
         let mut tcp: TcpStream = request(addr);
+        narrow(&tcp);
         // A close frame, and what is sent in spite of it.
         tcp.write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8]).unwrap();
-        tcp.write_all(&[0; 100_000]).unwrap();
+        tcp.write_all(&[0; 200_000]).unwrap();
         let begin = Instant::now();
         let frame = read_frame(&mut tcp);
         assert!(ends(&mut tcp) && begin.elapsed() < ms(500));

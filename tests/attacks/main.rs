@@ -1,0 +1,19 @@
+//! What a hostile peer, proxy or caller tries: one test or more for each row of the project's table of attacks, named
+//! after its number, for both roles where it applies, blocking and async where they differ.
+//!
+//! Not here:
+//! - 30 (certificates), 31 (redirects), 32 (`Origin`), 36 (proxies): to come with TLS, redirects and proxies of `std`
+//! - 33 (side channel of an authentication helper): there is no such helper
+//! - 10 (decompression bomb), 11 (errors of inflate), 35 (side channel of compression) need permessage-deflate
+//! - 29 (re-entrancy in callbacks) needs the App
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod flood;
+mod frames;
+mod handshake;
+mod header_injection;
+#[cfg(feature = "std")]
+mod slow;
+mod transport;
