@@ -29,7 +29,7 @@ pub fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
 pub struct Refused<E, R> {
     /// Why.
     pub error: Error<E>,
-    /// The receive buffer. For [`HandshakeError::Status`] it holds the beginning of the response's body.
+    /// The receive buffer. For [`HandshakeError::Status`](crate::HandshakeError::Status) it holds the beginning of the response's body.
     pub rx: R,
     /// Where in `rx` the body lies.
     pub body: core::ops::Range<usize>,

@@ -99,14 +99,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
             match step {
                 Step::Part(span) => return Ok(span),
                 Step::Closed(closed) => return Err(Error::Closed(closed)),
-                step => match self.act(step) {
-                    // Reading may go on where writing has to wait.
-                    Err(Error::Io(error))
-                        if step.is_write()
-                            && error.kind() == ErrorKind::TimedOut
-                            && self.session.defer_transmit() => {}
-                    other => other?,
-                },
+                step => self.act_or_defer(step)?,
             }
         }
     }
@@ -188,7 +181,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// close frame, at a client until the end of the stream as well. Then the transport can be dropped.
     ///
     /// [`CloseCode::NO_STATUS_RECEIVED`] with an empty reason sends a close frame with an empty body.
-    /// A peer that never answers makes this wait as long as the transport does.
+    /// A peer that never answers, or never stops sending, makes this wait as long as the transport does.
     ///
     /// # Errors
     /// [`Error::Misuse`] for a code or reason that may not be sent; otherwise how the connection ended.
@@ -198,11 +191,25 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
             let (rx, tx) = (self.rx.bytes_mut(), self.tx.bytes_mut());
             match self.session.poll_close(rx, tx, &mut self.random, code, reason)? {
                 Step::Closed(closed) => return Ok(closed),
-                step => match self.act(step) {
+                step => match self.act_or_defer(step) {
                     Err(Error::Closed(closed)) => return Ok(closed),
                     other => other?,
                 },
             }
+        }
+    }
+
+    /// Reading may go on where writing has to wait.
+    fn act_or_defer(&mut self, step: Step) -> Result<(), Error<T::Error>> {
+        match self.act(step) {
+            Err(Error::Io(error))
+                if step.is_write()
+                    && error.kind() == ErrorKind::TimedOut
+                    && self.session.defer_transmit() =>
+            {
+                Ok(())
+            }
+            other => other,
         }
     }
 

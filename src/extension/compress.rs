@@ -83,6 +83,12 @@ enum Stage {
     Flush,
 }
 
+impl Default for Compress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Compress {
     /// Before the first message.
     #[must_use]
@@ -300,7 +306,8 @@ impl Compress {
                 self.hold >>= 8;
                 self.count -= 8;
             }
-            let sequence = self.batch.get_mut(usize::from(self.sequence)).filter(|_| self.sequence < self.sequences);
+            let sequence =
+                self.batch.get_mut(usize::from(self.sequence)).filter(|_| self.sequence < self.sequences);
             match (self.stage, sequence) {
                 (Stage::Search | Stage::Flush, _) => return true,
                 (Stage::Literals, Some(sequence)) => {
@@ -460,4 +467,91 @@ const fn distance_code(distance: u16) -> Code {
     };
     let value = distance & ((1u16 << extra) - 1);
     ((symbol << 3).reverse_bits() as u32 | (value as u32) << 5, 5 + extra)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// The tables of section 3.2.5: the first length or distance of each symbol, and its number of extra bits.
+    const LENGTHS: [u16; 29] = [
+        3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163,
+        195, 227, 258,
+    ];
+    const LENGTH_EXTRA: [u8; 29] =
+        [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
+    const DISTANCES: [u16; 30] = [
+        1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049,
+        3073, 4097, 6145, 8193, 12289, 16385, 24577,
+    ];
+    const DISTANCE_EXTRA: [u8; 30] =
+        [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13];
+
+    /// Takes a code of `bits` bits off the front, its first bit highest.
+    fn split((code, n): Code, bits: u8) -> (u32, u32, u8) {
+        let front = (0..bits).fold(0, |front, at| front << 1 | code >> at & 1);
+        (front, code >> bits, n - bits)
+    }
+
+    #[test]
+    fn codes_of_literals() {
+        for literal in 0..=255u8 {
+            let value = u32::from(literal);
+            let (want, bits) =
+                if literal < 144 { (0b0011_0000 + value, 8) } else { (0b1_1001_0000 + value - 144, 9) };
+            assert_eq!(split(literal_code(literal), bits), (want, 0, 0));
+        }
+    }
+
+    #[test]
+    fn codes_of_lengths() {
+        for length in 3..=258u16 {
+            let at = LENGTHS.iter().rposition(|first| *first <= length).unwrap();
+            let (first, extra) = (LENGTHS[at], LENGTH_EXTRA[at]);
+            let symbol = 257 + at as u32;
+            let (want, bits) = if symbol < 280 { (symbol - 256, 7) } else { (0b1100_0000 + symbol - 280, 8) };
+            assert_eq!(
+                split(length_code((length - 3) as u8), bits),
+                (want, u32::from(length - first), extra)
+            );
+        }
+    }
+
+    #[test]
+    fn codes_of_distances() {
+        for distance in 1..=32768u16 {
+            let at = DISTANCES.iter().rposition(|first| *first <= distance).unwrap();
+            let (first, extra) = (DISTANCES[at], DISTANCE_EXTRA[at]);
+            assert_eq!(split(distance_code(distance), 5), (at as u32, u32::from(distance - first), extra));
+        }
+    }
+
+    fn message(state: &mut Compress, window: &mut [u8], data: &[u8]) -> Vec<u8> {
+        let (mut hashes, mut out) = ([0; 256], [0; 4096]);
+        let (consumed, a) = state.compress(data, window, &mut hashes, &mut out).unwrap();
+        assert_eq!(consumed, data.len());
+        let (b, done) = state.finish_message(window, &mut hashes, &mut out[a..]).unwrap();
+        assert!(done);
+        out[..a + b].to_vec()
+    }
+
+    #[test]
+    fn messages() {
+        let (mut state, mut window) = (Compress::new(), [0; 512]);
+        assert_eq!(message(&mut state, &mut window, b""), [0x00]);
+        assert_eq!(message(&mut state, &mut window, b"Hello"), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+        // Without what was before it, and stored.
+        state.reset();
+        assert_eq!(message(&mut state, &mut window, b"Hello"), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+        let high: Vec<u8> =
+            (0..64u8).map(|at| at.wrapping_mul(37) | 0x80).filter(|byte| *byte >= 144).collect();
+        let stored = message(&mut state, &mut window, &high);
+        assert!(
+            stored.len() <= high.len() + 6 && stored.starts_with(&[0, high.len() as u8, 0]),
+            "{stored:x?}"
+        );
+    }
 }

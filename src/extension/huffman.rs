@@ -1,6 +1,6 @@
 //! Bits, and canonical Huffman codes of them (RFC 1951 sections 3.1.1, 3.2.2).
 
-use core::slice;
+use core::{ops::Range, slice};
 
 use super::inflate::{InflateError, Stop};
 
@@ -70,9 +70,81 @@ impl<const N: usize> Code<N> {
         Self { counts: [0; MAX_BITS + 1], symbols: [0; N] }
     }
 
-    /// Makes the code of the symbols whose lengths these are; 0 is the length of a symbol without a code.
-    pub(super) fn build(&mut self, lengths: impl Iterator<Item = u8> + Clone) -> Fill {
-        build(&mut self.counts, &mut self.symbols, lengths)
+    /// Makes the code of the symbols whose lengths these are, in the table.
+    pub(super) /// Code lengths, four to an entry, of symbols from 0 on; 0 is the length of a symbol without a code. The decoder has
+/// another use for the same memory when it knows the codes.
+pub(super) type Table = [u16; 128];
+
+pub(super) fn length(table: &Table, symbol: u16) -> u16 {
+    table.get(usize::from(symbol / 4)).copied().unwrap_or(0) >> (symbol % 4 * 4) & 0xF
+}
+
+pub(super) fn set_length(table: &mut Table, symbol: u16, length: u16) {
+    if let Some(entry) = table.get_mut(usize::from(symbol / 4)) {
+        *entry = *entry & !(0xF << (symbol % 4 * 4)) | length << (symbol % 4 * 4);
+    }
+}
+
+fn build(counts: &mut [u16; MAX_BITS + 1], symbols: &mut [u16], table: &Table, lengths: Range<u16>) -> Fill {
+    *counts = [0; MAX_BITS + 1];
+    for symbol in lengths.clone() {
+        if let Some(count) = counts.get_mut(usize::from(length(table, symbol))) {
+            *count += 1;
+        }
+    }
+    counts[0] = 0;
+    let mut next = [0; MAX_BITS + 1];
+    // How many codes of the current length are left; of length 0 there is one, and it is not used.
+    let (mut left, mut sum) = (1i32, 0);
+    for (count, next) in counts.iter().zip(&mut next).skip(1) {
+        left = left * 2 - i32::from(*count);
+        if left < 0 {
+            return Fill::Over;
+        }
+        *next = sum;
+        sum += *count;
+    }
+    for (symbol, place) in lengths.enumerate() {
+        let length = usize::from(length(table, place));
+        if length > 0
+            && let Some(next) = next.get_mut(length)
+            && let Some(entry) = symbols.get_mut(usize::from(*next))
+        {
+            *entry = symbol as u16;
+            *next += 1;
+        }
+    }
+    match left {
+        0 => Fill::Complete,
+        _ if sum == 0 || (sum == 1 && counts[1] == 1) => Fill::Single,
+        _ => Fill::Incomplete,
+    }
+}
+
+fn peek(self) -> (u32, u8) {
+        (self.hold, self.count)
+    }
+}
+
+/// The longest code, in bits.
+pub(super) const MAX_BITS: usize = 15;
+
+/// A code as what it takes to decode it bit by bit: how many codes there are of each length, and the symbols in the
+/// order of their codes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code<const N: usize> {
+    pub(super) counts: [u16; MAX_BITS + 1],
+    pub(super) symbols: [u16; N],
+}
+
+impl<const N: usize> Code<N> {
+    pub(super) const fn new() -> Self {
+        Self { counts: [0; MAX_BITS + 1], symbols: [0; N] }
+    }
+
+    /// Makes the code of the symbols whose lengths these are, in the table.
+    pub(super) fn build(&mut self, table: &Table, lengths: Range<u16>) -> Fill {
+        build(&mut self.counts, &mut self.symbols, table, lengths)
     }
 
     /// The next symbol, and the length of its code, which is left where it is.
@@ -96,7 +168,11 @@ pub(super) enum Fill {
     Incomplete,
 }
 
-fn build(counts: &mut [u16; MAX_BITS + 1], symbols: &mut [u16], lengths: impl Iterator<Item = u8> + Clone) -> Fill {
+fn build(
+    counts: &mut [u16; MAX_BITS + 1],
+    symbols: &mut [u16],
+    lengths: impl Iterator<Item = u8> + Clone,
+) -> Fill {
     *counts = [0; MAX_BITS + 1];
     for length in lengths.clone() {
         if let Some(count) = counts.get_mut(usize::from(length)) {
@@ -155,11 +231,28 @@ fn peek(
 mod tests {
     use super::*;
 
+    fn table(lengths: &[u16]) -> Table {
+        let mut table = [0xFFFF; 128];
+        for (symbol, length) in (0..).zip(lengths) {
+            set_length(&mut table, symbol, *length);
+        }
+        table
+    }
+
+    #[test]
+    fn lengths_in_a_table() {
+        for n in [3, 5, 7] {
+            let mut table = [0; 128];
+            (0..320).for_each(|symbol| set_length(&mut table, symbol, symbol * n & 0xF));
+            assert!((0..320).all(|symbol| length(&table, symbol) == symbol * n & 0xF));
+        }
+    }
+
     #[test]
     fn how_full() {
         let mut code = Code::<8>::new();
         for (lengths, fill) in [
-            (&[0u8, 0, 0][..], Fill::Single),
+            (&[0, 0, 0][..], Fill::Single),
             (&[1], Fill::Single),
             (&[0, 1, 0], Fill::Single),
             (&[2], Fill::Incomplete),
@@ -173,7 +266,7 @@ mod tests {
             (&[1, 1, 15], Fill::Over),
             (&[1, 2, 3, 3, 3], Fill::Over),
         ] {
-            assert_eq!(code.build(lengths.iter().copied()), fill, "{lengths:?}");
+            assert_eq!(code.build(&table(lengths), 0..lengths.len() as u16), fill, "{lengths:?}");
         }
     }
 
@@ -181,7 +274,7 @@ mod tests {
     #[test]
     fn order() {
         let mut code = Code::<8>::new();
-        assert_eq!(code.build([3, 3, 3, 3, 3, 2, 4, 4].into_iter()), Fill::Complete);
+        assert_eq!(code.build(&table(&[7, 3, 3, 3, 3, 3, 2, 4, 4]), 1..9), Fill::Complete);
         assert_eq!(code.symbols, [5, 0, 1, 2, 3, 4, 6, 7]);
         assert_eq!(code.counts[..6], [0, 0, 1, 5, 2, 0]);
     }

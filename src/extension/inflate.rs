@@ -2,7 +2,7 @@ use core::{convert::Infallible, fmt, slice};
 
 use super::{
     TAIL, WindowLength,
-    huffman::{Bits, Code, Fill},
+    huffman::{Bits, Code, Fill, Table, length, set_length},
     window_mask,
 };
 
@@ -102,8 +102,8 @@ pub struct Inflate {
     /// While the code lengths of a block are read, the code that they are encoded in.
     distances: Code<32>,
     /// By the next 7 bits of the input: the literal or length symbol, times 16, plus the length of its code; 0 if the
-    /// code is longer. While the code lengths of a block are read, these lengths: four to an entry.
-    table: [u16; 1 << TABLE_BITS],
+    /// code is longer. While the code lengths of a block are read, these lengths.
+    table: Table,
 }
 
 const _: () = assert!(size_of::<Inflate>() <= 1200);
@@ -147,6 +147,12 @@ struct Output<'b> {
     mask: usize,
     out: &'b mut [u8],
     len: usize,
+}
+
+impl Default for Inflate {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Inflate {
@@ -203,7 +209,11 @@ impl Inflate {
     ///
     /// # Errors
     /// [`InflateError::Truncated`], or the rule that the data break.
-    pub fn finish_message(&mut self, window: &mut [u8], output: &mut [u8]) -> Result<(usize, bool), InflateError> {
+    pub fn finish_message(
+        &mut self,
+        window: &mut [u8],
+        output: &mut [u8],
+    ) -> Result<(usize, bool), InflateError> {
         // What is left of the message itself comes first: it may be its end.
         let (_, mut produced, full) = self.run(&[], window, output)?;
         let ended = self.state == State::Block && self.last && self.tail == 0;
@@ -213,7 +223,8 @@ impl Inflate {
         if self.begun && !ended {
             // "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message."
             let tail = TAIL.get(usize::from(self.tail)..).unwrap_or_default();
-            let (consumed, len, full) = self.run(tail, window, output.get_mut(produced..).unwrap_or_default())?;
+            let (consumed, len, full) =
+                self.run(tail, window, output.get_mut(produced..).unwrap_or_default())?;
             self.tail += consumed as u8;
             produced += len;
             if full {
@@ -298,9 +309,19 @@ impl Inflate {
             }
             1 => {
                 if !self.fixed {
-                    let repeat = |length, n| core::iter::repeat_n(length, n);
-                    self.literals.build(repeat(8, 144).chain(repeat(9, 112)).chain(repeat(7, 24)).chain(repeat(8, 8)));
-                    self.distances.build(repeat(5, 30));
+                    for symbol in 0..288 + 30 {
+                        let length = match symbol {
+                            0..144 => 8,
+                            144..256 => 9,
+                            256..280 => 7,
+                            280..288 => 8,
+                            _ => 5,
+                        };
+                        set_length(&mut self.table, symbol, length);
+                    }
+                    // Of 32 distance codes, "30-31 will never actually occur": they are left out.
+                    self.literals.build(&self.table, 0..288);
+                    self.distances.build(&self.table, 288..288 + 30);
                     self.fill_table();
                     self.fixed = true;
                 }
@@ -338,11 +359,14 @@ impl Inflate {
         while self.left < self.code_lengths {
             self.bits.need(3, input)?;
             let length = self.bits.take(3);
-            set_length(&mut self.table, ORDER.get(usize::from(self.left)).copied().unwrap_or(0).into(), length);
+            set_length(
+                &mut self.table,
+                ORDER.get(usize::from(self.left)).copied().unwrap_or(0).into(),
+                length,
+            );
             self.left += 1;
         }
-        let table = &self.table;
-        if self.distances.build((0..19).map(|symbol| length(table, symbol))) != Fill::Complete {
+        if self.distances.build(&self.table, 0..19) != Fill::Complete {
             return Err(InflateError::CodeLengths.into());
         }
         self.left = 0;
@@ -365,7 +389,7 @@ impl Inflate {
             let end = self.left + base + self.bits.take(extra);
             let value = match symbol {
                 0..=15 => symbol,
-                16 => length(&self.table, self.left.checked_sub(1).ok_or(InflateError::Repeat)?).into(),
+                16 => length(&self.table, self.left.checked_sub(1).ok_or(InflateError::Repeat)?),
                 _ => 0,
             };
             if end > all {
@@ -376,14 +400,11 @@ impl Inflate {
                 self.left += 1;
             }
         }
-        let table = &self.table;
-        if length(table, END_OF_BLOCK) == 0 {
+        if length(&self.table, END_OF_BLOCK) == 0 {
             return Err(InflateError::NoEndOfBlock.into());
         }
-        let fills = [
-            self.literals.build((0..literals).map(|symbol| length(table, symbol))),
-            self.distances.build((literals..all).map(|symbol| length(table, symbol))),
-        ];
+        let fills =
+            [self.literals.build(&self.table, 0..literals), self.distances.build(&self.table, literals..all)];
         if fills.iter().any(|fill| matches!(fill, Fill::Over | Fill::Incomplete)) {
             return Err(InflateError::CodeLengths.into());
         }
@@ -514,13 +535,43 @@ impl Output<'_> {
 
 const END_OF_BLOCK: u16 = 256;
 
-/// The code length of a symbol, of four in an entry.
-fn length(table: &[u16], symbol: u16) -> u8 {
-    (table.get(usize::from(symbol / 4)).copied().unwrap_or(0) >> (symbol % 4 * 4) & 0xF) as u8
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn set_length(table: &mut [u16], symbol: u16, length: u16) {
-    if let Some(entry) = table.get_mut(usize::from(symbol / 4)) {
-        *entry = *entry & !(0xF << (symbol % 4 * 4)) | length << (symbol % 4 * 4);
+    /// The lookup table and the walk along the code say the same of all bits.
+    #[test]
+    fn table_of_the_fixed_code() {
+        let mut state = Inflate::new();
+        state.bits.need(8, &mut [0b010].iter()).ok().unwrap();
+        assert!(matches!(state.block(&mut [].iter()), Ok(State::Symbol)));
+        let mut found = 0;
+        for bits in 0..=u8::MAX {
+            let mut walk = Bits::new();
+            let walked = state.literals.peek(&mut walk, &mut [bits, 0].iter()).ok().unwrap();
+            let entry = state.table[usize::from(bits) % (1 << TABLE_BITS)];
+            if walked.1 <= TABLE_BITS as u8 {
+                assert_eq!((entry >> 4, (entry & 0xF) as u8), walked);
+                found += 1;
+            } else {
+                assert_eq!(entry, 0);
+            }
+        }
+        assert_eq!(found, 24 * 2);
+    }
+
+    #[test]
+    fn window_wraps_around() {
+        let (mut state, mut window) = (Inflate::new(), [0; 256]);
+        for round in 0..200u8 {
+            // 7 bytes as they are.
+            let stored = [0, 7, 0, 0xf8, 0xff, round, 1, 2, 3, 4, 5, 6, 0];
+            let mut out = [0; 8];
+            assert_eq!(state.inflate(&stored, &mut window, &mut out), Ok((13, 7)));
+            assert_eq!(state.finish_message(&mut window, &mut out), Ok((0, true)));
+            let at = usize::from(round) * 7 % 256;
+            assert_eq!((window[at], window[(at + 6) % 256]), (round, 6));
+        }
+        assert_eq!(state.filled, 256);
     }
 }

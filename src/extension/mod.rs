@@ -12,8 +12,11 @@
 //! and [`choose`](DeflateConfig::choose) come to a [`Negotiated`]. Messages are then compressed and decompressed one
 //! by one, each to its end with `finish_message`; without context takeover `reset` goes before the next one.
 
+#[allow(clippy::cast_possible_truncation, reason = "what is cast was masked, or is bounded by the window or the format")]
 mod compress;
+#[allow(clippy::cast_possible_truncation, reason = "what is cast was masked")]
 mod huffman;
+#[allow(clippy::cast_possible_truncation, reason = "what is cast was masked, or is bounded by the window or the format")]
 mod inflate;
 mod params;
 

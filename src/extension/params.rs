@@ -188,7 +188,9 @@ impl DeflateConfig {
     /// A server's response to a client's offers: to the first of them that this end can honour.
     #[must_use]
     pub fn choose<'a>(&self, offers: impl Iterator<Item = Extension<'a>>) -> Option<Response> {
-        offers.filter(|offer| offer.name == NAME).find_map(|offer| self.respond(&Params::parse(&offer, false).ok()?))
+        offers
+            .filter(|offer| offer.name == NAME)
+            .find_map(|offer| self.respond(&Params::parse(&offer, false).ok()?))
     }
 
     fn receive_bits(&self) -> u8 {
@@ -243,7 +245,10 @@ impl DeflateConfig {
                     && !self.client_no_context_takeover
                     && self.compress,
             },
-            receive: Direction { window_bits: server_bits, context_takeover: !response.server_no_context_takeover },
+            receive: Direction {
+                window_bits: server_bits,
+                context_takeover: !response.server_no_context_takeover,
+            },
         })
     }
 
@@ -264,12 +269,18 @@ impl DeflateConfig {
                 || !self.compress,
             client_no_context_takeover: offer.client_no_context_takeover || self.client_no_context_takeover,
             // To be there if it was offered.
-            server_max_window_bits: offer.server_max_window_bits.map(|_| send_bits).or((send_bits < MAX_BITS).then_some(send_bits)),
+            server_max_window_bits: offer
+                .server_max_window_bits
+                .map(|_| send_bits)
+                .or((send_bits < MAX_BITS).then_some(send_bits)),
             client_max_window_bits: (receive_bits < MAX_BITS).then_some(receive_bits),
         };
         let negotiated = Negotiated {
             send: Direction { window_bits: send_bits, context_takeover: !params.server_no_context_takeover },
-            receive: Direction { window_bits: receive_bits, context_takeover: !params.client_no_context_takeover },
+            receive: Direction {
+                window_bits: receive_bits,
+                context_takeover: !params.client_no_context_takeover,
+            },
         };
         Some(Response { params, negotiated })
     }
@@ -297,16 +308,26 @@ impl Params {
         let mut params = Self::default();
         for param in extension.params() {
             let before = match (param.name, param.value) {
-                (SERVER_NO_CONTEXT_TAKEOVER, None) => mem::replace(&mut params.server_no_context_takeover, true),
-                (CLIENT_NO_CONTEXT_TAKEOVER, None) => mem::replace(&mut params.client_no_context_takeover, true),
-                (SERVER_MAX_WINDOW_BITS, Some(value)) => params.server_max_window_bits.replace(bits(value)?).is_some(),
-                (CLIENT_MAX_WINDOW_BITS, Some(value)) => params.client_max_window_bits.replace(bits(value)?).is_some(),
+                (SERVER_NO_CONTEXT_TAKEOVER, None) => {
+                    mem::replace(&mut params.server_no_context_takeover, true)
+                }
+                (CLIENT_NO_CONTEXT_TAKEOVER, None) => {
+                    mem::replace(&mut params.client_no_context_takeover, true)
+                }
+                (SERVER_MAX_WINDOW_BITS, Some(value)) => {
+                    params.server_max_window_bits.replace(bits(value)?).is_some()
+                }
+                (CLIENT_MAX_WINDOW_BITS, Some(value)) => {
+                    params.client_max_window_bits.replace(bits(value)?).is_some()
+                }
                 // In an offer it may say only that the client would obey a value.
                 (CLIENT_MAX_WINDOW_BITS, None) if !response => {
                     params.client_max_window_bits.replace(MAX_BITS).is_some()
                 }
                 (
-                    SERVER_NO_CONTEXT_TAKEOVER | CLIENT_NO_CONTEXT_TAKEOVER | SERVER_MAX_WINDOW_BITS
+                    SERVER_NO_CONTEXT_TAKEOVER
+                    | CLIENT_NO_CONTEXT_TAKEOVER
+                    | SERVER_MAX_WINDOW_BITS
                     | CLIENT_MAX_WINDOW_BITS,
                     _,
                 ) => return Err(NegotiationError::InvalidValue),
@@ -328,7 +349,10 @@ impl Params {
             (SERVER_NO_CONTEXT_TAKEOVER, flag(self.server_no_context_takeover)),
             (CLIENT_NO_CONTEXT_TAKEOVER, flag(self.client_no_context_takeover)),
             (SERVER_MAX_WINDOW_BITS, self.server_max_window_bits.map(value)),
-            (CLIENT_MAX_WINDOW_BITS, self.client_max_window_bits.map(|bits| if bits < MAX_BITS { value(bits) } else { "" })),
+            (
+                CLIENT_MAX_WINDOW_BITS,
+                self.client_max_window_bits.map(|bits| if bits < MAX_BITS { value(bits) } else { "" }),
+            ),
         ] {
             if let Some(value) = value {
                 put("; ");
@@ -413,7 +437,8 @@ mod tests {
     #[test]
     fn responses_that_are_accepted() {
         let small = DeflateConfig { receive_window_bits: 10, send_window_bits: 11, ..DEFAULT };
-        let alone = DeflateConfig { server_no_context_takeover: true, client_no_context_takeover: true, ..DEFAULT };
+        let alone =
+            DeflateConfig { server_no_context_takeover: true, client_no_context_takeover: true, ..DEFAULT };
         for (config, list, want) in [
             (DEFAULT, "", ""),
             (DEFAULT, " ,, ", ""),
@@ -457,10 +482,26 @@ mod tests {
             (DEFAULT, "permessage-deflate; foo", UnknownParameter),
             (DEFAULT, "permessage-deflate; foo=1", UnknownParameter),
             (DEFAULT, "permessage-deflate; Server_No_Context_Takeover", UnknownParameter),
-            (DEFAULT, "permessage-deflate; server_no_context_takeover; server_no_context_takeover", RepeatedParameter),
-            (DEFAULT, "permessage-deflate; client_no_context_takeover; client_no_context_takeover", RepeatedParameter),
-            (DEFAULT, "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10", RepeatedParameter),
-            (DEFAULT, "permessage-deflate; client_max_window_bits=10; client_max_window_bits=9", RepeatedParameter),
+            (
+                DEFAULT,
+                "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+                RepeatedParameter,
+            ),
+            (
+                DEFAULT,
+                "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+                RepeatedParameter,
+            ),
+            (
+                DEFAULT,
+                "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10",
+                RepeatedParameter,
+            ),
+            (
+                DEFAULT,
+                "permessage-deflate; client_max_window_bits=10; client_max_window_bits=9",
+                RepeatedParameter,
+            ),
             (DEFAULT, "permessage-deflate; server_no_context_takeover=true", InvalidValue),
             (DEFAULT, "permessage-deflate; client_no_context_takeover=15", InvalidValue),
             (DEFAULT, "permessage-deflate; server_max_window_bits", InvalidValue),
@@ -489,7 +530,8 @@ mod tests {
             assert_eq!(accept(config, list), Err(error), "{list}");
         }
         // What was not in the offer.
-        let (with, without) = (Params { client_max_window_bits: Some(9), ..Params::default() }, Params::default());
+        let (with, without) =
+            (Params { client_max_window_bits: Some(9), ..Params::default() }, Params::default());
         assert_eq!(DEFAULT.agree(&without, &with), Err(UnofferedParameter));
         assert!(DEFAULT.agree(&with, &with).is_ok());
         // In several fields.
@@ -503,16 +545,24 @@ mod tests {
     #[test]
     fn offers_that_a_server_accepts() {
         let small = DeflateConfig { receive_window_bits: 10, send_window_bits: 11, ..DEFAULT };
-        let alone = DeflateConfig { server_no_context_takeover: true, client_no_context_takeover: true, ..DEFAULT };
+        let alone =
+            DeflateConfig { server_no_context_takeover: true, client_no_context_takeover: true, ..DEFAULT };
         let silent = DeflateConfig { compress: false, ..DEFAULT };
         for (config, list, want) in [
             (DEFAULT, "permessage-deflate", "15+/15+ "),
             (DEFAULT, "foo, permessage-deflate", "15+/15+ "),
             // What browsers say.
             (DEFAULT, "permessage-deflate; client_max_window_bits", "15+/15+ "),
-            (small, "permessage-deflate; client_max_window_bits", "11+/10+ server_max_window_bits=11; client_max_window_bits=10"),
-            (alone, "permessage-deflate; client_max_window_bits",
-             "15/15 server_no_context_takeover; client_no_context_takeover"),
+            (
+                small,
+                "permessage-deflate; client_max_window_bits",
+                "11+/10+ server_max_window_bits=11; client_max_window_bits=10",
+            ),
+            (
+                alone,
+                "permessage-deflate; client_max_window_bits",
+                "15/15 server_no_context_takeover; client_no_context_takeover",
+            ),
             (DEFAULT, "permessage-deflate; server_no_context_takeover", "15/15+ server_no_context_takeover"),
             (DEFAULT, "permessage-deflate; client_no_context_takeover", "15+/15 client_no_context_takeover"),
             (DEFAULT, "permessage-deflate; server_max_window_bits=10", "10+/15+ server_max_window_bits=10"),
@@ -520,19 +570,45 @@ mod tests {
             (DEFAULT, "permessage-deflate; client_max_window_bits=12", "15+/12+ client_max_window_bits=12"),
             (DEFAULT, "permessage-deflate; client_max_window_bits=15", "15+/15+ "),
             (DEFAULT, "permessage-deflate; client_max_window_bits=8", "15+/8+ client_max_window_bits=8"),
-            (small, "permessage-deflate; client_max_window_bits=9", "11+/9+ server_max_window_bits=11; client_max_window_bits=9"),
-            (small, "permessage-deflate; client_max_window_bits=15; server_max_window_bits=9",
-             "9+/10+ server_max_window_bits=9; client_max_window_bits=10"),
+            (
+                small,
+                "permessage-deflate; client_max_window_bits=9",
+                "11+/9+ server_max_window_bits=11; client_max_window_bits=9",
+            ),
+            (
+                small,
+                "permessage-deflate; client_max_window_bits=15; server_max_window_bits=9",
+                "9+/10+ server_max_window_bits=9; client_max_window_bits=10",
+            ),
             (silent, "permessage-deflate", "9/15+ server_no_context_takeover; server_max_window_bits=9"),
-            (silent, "permessage-deflate; server_max_window_bits=8", "8/15+ server_no_context_takeover; server_max_window_bits=8"),
+            (
+                silent,
+                "permessage-deflate; server_max_window_bits=8",
+                "8/15+ server_no_context_takeover; server_max_window_bits=8",
+            ),
             // The examples of section 7.1.3, and fallbacks from offers that are declined.
-            (DEFAULT, "permessage-deflate; client_max_window_bits; server_max_window_bits=10", "10+/15+ server_max_window_bits=10"),
-            (DEFAULT, "permessage-deflate; client_max_window_bits; server_max_window_bits=10, \
-                       permessage-deflate; client_max_window_bits", "10+/15+ server_max_window_bits=10"),
+            (
+                DEFAULT,
+                "permessage-deflate; client_max_window_bits; server_max_window_bits=10",
+                "10+/15+ server_max_window_bits=10",
+            ),
+            (
+                DEFAULT,
+                "permessage-deflate; client_max_window_bits; server_max_window_bits=10, \
+                       permessage-deflate; client_max_window_bits",
+                "10+/15+ server_max_window_bits=10",
+            ),
             (DEFAULT, "permessage-deflate; server_max_window_bits=8, permessage-deflate", "15+/15+ "),
-            (small, "permessage-deflate, permessage-deflate; client_max_window_bits; server_max_window_bits=9",
-             "9+/10+ server_max_window_bits=9; client_max_window_bits=10"),
-            (DEFAULT, "permessage-deflate; foo, permessage-deflate; server_max_window_bits=\"12\"", "12+/15+ server_max_window_bits=12"),
+            (
+                small,
+                "permessage-deflate, permessage-deflate; client_max_window_bits; server_max_window_bits=9",
+                "9+/10+ server_max_window_bits=9; client_max_window_bits=10",
+            ),
+            (
+                DEFAULT,
+                "permessage-deflate; foo, permessage-deflate; server_max_window_bits=\"12\"",
+                "12+/15+ server_max_window_bits=12",
+            ),
         ] {
             assert_eq!(choose(config, list).as_deref(), Some(want), "{list}");
         }

@@ -53,6 +53,11 @@ impl Closing {
         self.sent.is_some() || self.owed.is_some() || self.ended
     }
 
+    /// Whether something that the peer sends still counts.
+    pub(crate) const fn is_receiving(&self) -> bool {
+        self.received.is_none() && self.failure.is_none() && !self.ended
+    }
+
     pub(crate) const fn set_sent(&mut self, code: CloseCode) {
         self.owed = None;
         self.sent = Some(code);

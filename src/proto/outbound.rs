@@ -204,7 +204,7 @@ impl Outbound {
             self.put_owed(data, slot, random, control);
         }
         // Reading may go before writing only while there is something to read.
-        self.deferred &= !control.closing.is_closing();
+        self.deferred &= control.closing.is_receiving();
         if !control.closing.is_ended()
             && let Some(step) = self.step()
         {

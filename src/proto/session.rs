@@ -196,10 +196,10 @@ impl Session {
         code: CloseCode,
         reason: &str,
     ) -> Result<Step, Failure> {
-        self.outbound.set_deferred(false);
         loop {
-            if !self.control.closing.is_closing() && !self.put_close(tx, random, code, reason) {
-                return Ok(Step::Transmit);
+            if !self.control.closing.is_closing() {
+                // Without room it is put once what is pending was transmitted.
+                self.put_close(tx, random, code, reason);
             }
             match self.poll(rx, tx, random, Mode::Parts)? {
                 Step::Part(_) => {}
@@ -208,10 +208,9 @@ impl Session {
         }
     }
 
-    /// Puts the close frame in the send buffer; `false` if that has to be drained first.
-    fn put_close(&mut self, tx: &mut [u8], random: &mut dyn Random, code: CloseCode, reason: &str) -> bool {
+    fn put_close(&mut self, tx: &mut [u8], random: &mut dyn Random, code: CloseCode, reason: &str) {
         let (data, _) = cut(tx);
-        self.outbound.put_close(data, random, &mut self.control.closing, code, reason)
+        self.outbound.put_close(data, random, &mut self.control.closing, code, reason);
     }
 
     /// What to write at [`Step::Transmit`].
@@ -239,9 +238,9 @@ impl Session {
     /// `false` if there is nothing to read any more and the caller has to wait.
     #[must_use]
     pub fn defer_transmit(&mut self) -> bool {
-        let open = !self.control.closing.is_closing();
-        self.outbound.set_deferred(open);
-        open
+        let receiving = self.control.closing.is_receiving();
+        self.outbound.set_deferred(receiving);
+        receiving
     }
 
     /// Where to read to at [`Step::Receive`]; never empty then.
