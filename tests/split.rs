@@ -107,11 +107,11 @@ fn join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
         {
             y = Some(value);
         }
-        if x.is_some() && y.is_some() {
-            return (x.unwrap(), y.unwrap());
+        if let (Some(_), Some(_)) = (&x, &y) {
+            break;
         }
     }
-    panic!("the halves hang");
+    x.zip(y).expect("the halves hang")
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod split;
 use embedded_io::{Error as _, ErrorKind, Read, Write};
 pub use handshake::{Refused, accept, connect, connect_with};
 #[cfg(feature = "std")]
+pub(crate) use split::halves;
+#[cfg(feature = "std")]
 pub use split::{Reader, Writer};
 
 use crate::{

@@ -1,5 +1,5 @@
+use core::{cell::Cell, fmt};
 use std::{
-    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     vec::Vec,
 };
@@ -23,19 +23,31 @@ impl<T, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     ) -> (Reader<RIo, WIo, G, R>, Writer<WIo, G>) {
         let Self { io, session, random, rx, tx, .. } = self;
         let (reader_io, writer_io) = split_io(io);
-        let Session { inbound, outbound, control } = session;
-        let mut tx = Vec::from(tx.bytes());
-        let mut slot = [0; MAX_CONTROL_PAYLOAD];
-        let data = tx.len().saturating_sub(MAX_CONTROL_PAYLOAD);
-        for (to, from) in slot.iter_mut().zip(tx.drain(data..)) {
-            *to = from;
-        }
-        let shared = Arc::new(Shared {
-            owed: Mutex::new(Owed { control, slot }),
-            out: Mutex::new(Out { io: writer_io, outbound, data: tx, random }),
-        });
-        (Reader { io: reader_io, inbound, rx, shared: shared.clone() }, Writer { shared })
+        halves(reader_io, writer_io, session, random, rx, tx)
     }
+}
+
+/// The halves of a connection from its pieces.
+pub(crate) fn halves<RIo, WIo, G, R, W: Buffer>(
+    reader_io: RIo,
+    writer_io: WIo,
+    session: Session,
+    random: G,
+    rx: R,
+    tx: W,
+) -> (Reader<RIo, WIo, G, R>, Writer<WIo, G>) {
+    let Session { inbound, outbound, control } = session;
+    let mut tx = Vec::from(tx.bytes());
+    let mut slot = [0; MAX_CONTROL_PAYLOAD];
+    let data = tx.len().saturating_sub(MAX_CONTROL_PAYLOAD);
+    for (to, from) in slot.iter_mut().zip(tx.drain(data..)) {
+        *to = from;
+    }
+    let shared = Arc::new(Shared {
+        owed: Mutex::new(Owed { control, slot }),
+        out: Mutex::new(Out { io: writer_io, outbound, data: tx, random }),
+    });
+    (Reader { io: reader_io, inbound, rx, shared: shared.clone() }, Writer { shared })
 }
 
 /// What both halves reach. `owed` is locked for moments only; `out` while its holder writes. Whoever needs both locks
@@ -83,7 +95,7 @@ impl<WIo: Write, G: Random> Out<WIo, G> {
         loop {
             let step = {
                 let Owed { control, slot } = &mut *lock(owed);
-                let slot = core::cell::Cell::from_mut(&mut slot[..]).as_slice_of_cells();
+                let slot = Cell::from_mut(&mut slot[..]).as_slice_of_cells();
                 self.outbound.poll(&mut self.data, slot, &mut self.random, control)?
             };
             match step {
@@ -125,13 +137,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
     /// Like [`WebSocket::recv`].
     pub fn recv(&mut self) -> Result<Message<'_>, Error<RIo::Error>> {
         let span = self.next(Mode::Whole)?;
-        let Self { inbound, rx, shared, .. } = self;
-        let message = inbound.message(span, rx.bytes(), &mut lock(&shared.owed).control.closing);
-        message.map_err(|error| {
-            // The peer is told; that it could not be told is the lesser news.
-            let _ = lock(&shared.out).drain(&shared.owed);
-            error.into()
-        })
+        self.message(span)
     }
 
     /// Receives what has arrived of the next message, like [`WebSocket::recv_part`].
@@ -140,7 +146,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
     /// Like [`WebSocket::recv`].
     pub fn recv_part(&mut self) -> Result<Part<'_>, Error<RIo::Error>> {
         let span = self.next(Mode::Parts)?;
-        Ok(span.part(self.rx.bytes()))
+        Ok(self.part(span))
     }
 
     /// The reason in the peer's close frame; empty if there was none.
@@ -157,25 +163,70 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
 
     fn next(&mut self, mode: Mode) -> Result<Span, Error<RIo::Error>> {
         loop {
-            if lock(&self.shared.owed).control.closing.is_closing() {
-                lock(&self.shared.out).drain(&self.shared.owed)?;
-            } else {
-                self.shared.pay()?;
-            }
-            let step = {
-                let Owed { control, slot } = &mut *lock(&self.shared.owed);
-                let slot = core::cell::Cell::from_mut(&mut slot[..]).as_slice_of_cells();
-                self.inbound.receive(self.rx.bytes_mut(), slot, control, mode)?
-            };
-            match step {
-                Some(Step::Part(span)) => return Ok(span),
-                Some(Step::Receive) => self.read()?,
-                Some(Step::Grow) if !self.rx.grow() => {
-                    self.inbound.overflow(&mut lock(&self.shared.owed).control.closing);
-                }
-                _ => {}
+            if let Some(span) = self.advance(mode)? {
+                return Ok(span);
             }
         }
+    }
+
+    /// Writes what is owed, decodes one thing, reads once at most.
+    pub(crate) fn advance(&mut self, mode: Mode) -> Result<Option<Span>, Error<RIo::Error>> {
+        if self.is_closing() {
+            lock(&self.shared.out).drain(&self.shared.owed)?;
+        } else {
+            self.shared.pay()?;
+        }
+        let step = {
+            let Owed { control, slot } = &mut *lock(&self.shared.owed);
+            let slot = Cell::from_mut(&mut slot[..]).as_slice_of_cells();
+            self.inbound.receive(self.rx.bytes_mut(), slot, control, mode)?
+        };
+        match step {
+            Some(Step::Part(span)) => return Ok(Some(span)),
+            Some(Step::Receive) => self.read()?,
+            Some(Step::Grow) if !self.rx.grow() => {
+                self.inbound.overflow(&mut lock(&self.shared.owed).control.closing);
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn message(&mut self, span: Span) -> Result<Message<'_>, Error<RIo::Error>> {
+        let Self { inbound, rx, shared, .. } = self;
+        let message = inbound.message(span, rx.bytes(), &mut lock(&shared.owed).control.closing);
+        message.map_err(|error| {
+            // The peer is told; that it could not be told is the lesser news.
+            let _ = lock(&shared.out).drain(&shared.owed);
+            error.into()
+        })
+    }
+
+    pub(crate) fn part(&self, span: Span) -> Part<'_> {
+        span.part(self.rx.bytes())
+    }
+
+    /// Whether a close frame was sent or received, or the connection failed.
+    pub(crate) fn is_closing(&self) -> bool {
+        lock(&self.shared.owed).control.closing.is_closing()
+    }
+
+    /// Gives up waiting for the peer.
+    pub(crate) fn end(&mut self) {
+        lock(&self.shared.owed).control.closing.end();
+    }
+
+    /// The writing half's transport, unless that is writing now.
+    pub(crate) fn try_writer<T>(&self, op: impl FnOnce(&mut WIo) -> T) -> Option<T> {
+        match self.shared.out.try_lock() {
+            Ok(mut out) => Some(op(&mut out.io)),
+            Err(TryLockError::Poisoned(poisoned)) => Some(op(&mut poisoned.into_inner().io)),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    pub(crate) const fn io_mut(&mut self) -> &mut RIo {
+        &mut self.io
     }
 
     fn read(&mut self) -> Result<(), Error<RIo::Error>> {

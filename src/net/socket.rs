@@ -97,6 +97,19 @@ impl Side {
         self.deadline = at;
     }
 
+    /// Reads what still comes, for nothing: at most 256 KiB, until the deadline.
+    pub(super) fn discard(&mut self) {
+        let _ = self.set_timeout(None);
+        let mut scratch = [0; 4096];
+        let mut left: usize = 256 << 10;
+        while left > 0 {
+            match self.read(&mut scratch) {
+                Ok(0) | Err(_) => break,
+                Ok(n) => left = left.saturating_sub(n),
+            }
+        }
+    }
+
     /// Sets the socket's time limit to what is left; says whether that is the deadline's.
     fn arm(&mut self) -> io::Result<bool> {
         let Some(deadline) = self.deadline else {

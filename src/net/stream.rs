@@ -201,23 +201,13 @@ impl Stream {
     /// resets the connection, and a reset discards what the peer has not read yet. So the writing direction is ended
     /// first, then what still comes is discarded: at most 256 KiB, for 1 s; only what is there if non-blocking.
     pub(super) fn linger(&mut self) {
-        const TIME: Duration = Duration::from_secs(1);
-        const BYTES: usize = 256 << 10;
-        self.set_deadline(Instant::now().checked_add(TIME));
+        self.set_deadline(Instant::now().checked_add(LINGER));
         self.end_tls();
         let Raw::Socket(input, output) = &mut self.raw else {
             return;
         };
         if output.tcp().shutdown(Shutdown::Write).is_ok() {
-            let _ = input.set_timeout(None);
-            let mut scratch = [0; 4096];
-            let mut left = BYTES;
-            while left > 0 {
-                match input.read(&mut scratch) {
-                    Ok(0) | Err(_) => break,
-                    Ok(n) => left = left.saturating_sub(n),
-                }
-            }
+            input.discard();
         }
         let _ = output.tcp().shutdown(Shutdown::Both);
     }
@@ -279,6 +269,9 @@ impl fmt::Debug for Stream {
     }
 }
 
+/// How long an end waits for the peer to take what was written.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// The half of a [`Stream`] that reads.
 #[derive(Debug)]
 pub struct ReadHalf {
@@ -299,6 +292,26 @@ impl ReadHalf {
     #[must_use]
     pub fn tcp_stream(&self) -> &TcpStream {
         self.side.tcp()
+    }
+}
+
+impl ReadHalf {
+    pub(super) const fn set_deadline(&mut self, at: Option<Instant>) {
+        self.side.set_deadline(at);
+    }
+
+    /// Like [`Stream::linger`]; the other half cannot write any more.
+    pub(super) fn linger(&mut self) {
+        if self.tcp_stream().shutdown(Shutdown::Write).is_ok() {
+            self.set_deadline(Instant::now().checked_add(LINGER));
+            self.side.discard();
+        }
+        self.shutdown();
+    }
+
+    /// Ends both directions, also under a call of the other half.
+    pub(super) fn shutdown(&self) {
+        let _ = self.tcp_stream().shutdown(Shutdown::Both);
     }
 }
 
@@ -333,6 +346,16 @@ impl WriteHalf {
             tls.close(&mut self.side);
         }
         let _ = self.side.tcp().shutdown(Shutdown::Write);
+    }
+}
+
+impl WriteHalf {
+    pub(super) const fn set_deadline(&mut self, at: Option<Instant>) {
+        self.side.set_deadline(at);
+    }
+
+    pub(super) fn tcp(&self) -> &TcpStream {
+        self.side.tcp()
     }
 }
 

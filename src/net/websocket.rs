@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CloseInfo, Error, HttpResponse, IoError, Phase, Stream, options::deadline, random::Keys};
+use super::{
+    CloseInfo, Error, HttpResponse, IoError, Phase, Reader, Stream, Writer, options::deadline, random::Keys,
+    split::split,
+};
 use crate::{
     CloseCode, Closed, Growing, Kind, Message, Part, blocking,
     proto::{Mode, Session, Span},
@@ -264,6 +267,29 @@ impl WebSocket {
         } else {
             stream.shutdown();
         }
+    }
+
+    /// Cuts the connection in two halves, for two threads: one receives while the other sends.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), sockling::net::Error> {
+    /// let (mut reader, mut writer) = sockling::connect("wss://echo.example/")?.split()?;
+    /// let receiving = std::thread::spawn(move || {
+    ///     while let Ok(message) = reader.recv() {
+    ///         println!("{message}");
+    ///     }
+    /// });
+    /// writer.send("hello")?;
+    /// writer.close(sockling::CloseCode::NORMAL, "")?;
+    /// # receiving.join().ok();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] over a stream that the caller brought: only a socket can be cut.
+    pub fn split(self) -> Result<(Reader, Writer), Error> {
+        split(self.inner, self.response.is_none(), self.close_timeout)
     }
 
     /// The subprotocol that the server selected of those that the client offered.

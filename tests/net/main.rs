@@ -3,6 +3,7 @@
 
 mod closing;
 mod errors;
+mod halves;
 mod peer;
 mod server;
 mod timing;

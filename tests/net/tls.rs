@@ -18,12 +18,12 @@ use sockling::{
 use crate::peer::{Authority, echo, ms, options, read_head, serve};
 
 /// An echo server with a certificate for `name`; its URL says `host`.
-fn wss(authority: &Authority, name: &str, host: &str, expired: bool) -> (String, JoinHandle<()>) {
+pub fn wss(authority: &Authority, name: &str, host: &str, expired: bool) -> (String, JoinHandle<()>) {
     let (url, server) = echo(ServerOptions::new().tls(authority.server(name, expired)));
     (format!("wss://{host}:{}/", WsUrl::parse(&url).unwrap().port()), server)
 }
 
-fn trusting(authority: &Authority) -> ConnectOptions {
+pub fn trusting(authority: &Authority) -> ConnectOptions {
     options().add_root_certificates(&authority.pem).unwrap()
 }
 
