@@ -122,6 +122,7 @@ fn row_39_nonblocking_in_both_directions() {
         let mut ws = server.handshake(tcp).unwrap();
         thread::sleep(ms(20));
         let copy = ws.recv().unwrap().as_bytes().to_vec();
+        thread::sleep(ms(50));
         ws.send(&copy).unwrap();
         assert!(matches!(ws.recv(), Err(Error::Closed(_))));
     });
