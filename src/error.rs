@@ -43,6 +43,8 @@ pub enum ProtocolError {
     MessageTooLarge,
     /// A message in more fragments than [`Limits::max_fragments`](crate::Limits::max_fragments).
     TooManyFragments,
+    /// A message that took longer than [`Config::message_timeout`](crate::Config::message_timeout).
+    MessageTimeout,
 }
 
 impl ProtocolError {
@@ -52,7 +54,7 @@ impl ProtocolError {
         match self {
             Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooLarge | Self::MessageTooLarge => CloseCode::MESSAGE_TOO_BIG,
-            Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
+            Self::TooManyFragments | Self::MessageTimeout => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
         }
     }
@@ -80,6 +82,7 @@ impl fmt::Display for ProtocolError {
                  raise them, or take it in parts with `recv_part`"
             }
             Self::TooManyFragments => "the peer sent a message in more fragments than `max_fragments`",
+            Self::MessageTimeout => "the peer took longer for a message than `message_timeout`",
         })
     }
 }

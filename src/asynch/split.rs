@@ -10,7 +10,7 @@ use embedded_io_async::{Read, Write};
 
 use super::WebSocket;
 use crate::{
-    Buffer, CloseCode, Error, Kind, Message, Part, Random,
+    Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
     proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Span, Step, cut},
 };
 
@@ -260,7 +260,9 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_,
                 Some(Step::Part(span)) => return Ok(span),
                 Some(Step::Receive) => self.read().await?,
                 Some(Step::Grow) if !self.rx.grow() => {
-                    shared.with(|control| self.inbound.overflow(&mut control.closing));
+                    shared.with(|control| {
+                        self.inbound.fail(&mut control.closing, ProtocolError::MessageTooLarge)
+                    });
                 }
                 _ => {}
             }

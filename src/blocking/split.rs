@@ -1,4 +1,4 @@
-use core::{cell::Cell, fmt};
+use core::{cell::Cell, fmt, time::Duration};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     vec::Vec,
@@ -8,7 +8,7 @@ use embedded_io::{Error as _, ErrorKind, Read, Write};
 
 use super::WebSocket;
 use crate::{
-    Buffer, CloseCode, Error, Kind, Message, Part, Random,
+    Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
     frame::MAX_CONTROL_PAYLOAD,
     proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Span, Step},
 };
@@ -185,7 +185,8 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
             Some(Step::Part(span)) => return Ok(Some(span)),
             Some(Step::Receive) => self.read()?,
             Some(Step::Grow) if !self.rx.grow() => {
-                self.inbound.overflow(&mut lock(&self.shared.owed).control.closing);
+                let closing = &mut lock(&self.shared.owed).control.closing;
+                self.inbound.fail(closing, ProtocolError::MessageTooLarge);
             }
             _ => {}
         }
@@ -211,9 +212,17 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
         lock(&self.shared.owed).control.closing.is_closing()
     }
 
-    /// Gives up waiting for the peer.
-    pub(crate) fn end(&mut self) {
-        lock(&self.shared.owed).control.closing.end();
+    /// How long to wait at most: [`Session::poll_timeout`].
+    pub(crate) fn poll_timeout(&self, now: Duration) -> Option<Duration> {
+        lock(&self.shared.owed).control.closing.poll_timeout(now, self.inbound.is_unfinished())
+    }
+
+    /// Tells the time: [`Session::handle_timeout`].
+    pub(crate) fn handle_timeout(&mut self, now: Duration) {
+        let closing = &mut lock(&self.shared.owed).control.closing;
+        if closing.handle_timeout(now, self.inbound.is_unfinished()) {
+            self.inbound.fail(closing, ProtocolError::MessageTimeout);
+        }
     }
 
     /// The writing half's transport, unless that is writing now.

@@ -117,7 +117,7 @@ impl ConnectOptions {
             stream.set_write_timeout(self.write_timeout).map_err(Error::Io)?;
         }
         let subprotocol = inner.subprotocol().and_then(|index| self.subprotocols.get(index)).cloned();
-        Ok(WebSocket::new(inner, subprotocol, Some(response), self.config.close_timeout))
+        Ok(WebSocket::new(inner, subprotocol, Some(response), &self.config))
     }
 }
 

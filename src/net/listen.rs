@@ -194,7 +194,7 @@ impl ServerOptions {
         stream.set_read_timeout(self.read_timeout).map_err(Error::Io)?;
         stream.set_write_timeout(self.write_timeout).map_err(Error::Io)?;
         let inner = Inner::from_parts(stream, session, Keys::server(), rx, tx)?;
-        Ok(WebSocket::new(inner, subprotocol, None, self.config.close_timeout))
+        Ok(WebSocket::new(inner, subprotocol, None, &self.config))
     }
 }
 

@@ -15,7 +15,12 @@ use crate::{
 };
 
 /// Cuts a connection for two threads.
-pub(super) fn split(inner: Inner, server: bool, close_timeout: Duration) -> Result<(Reader, Writer), Error> {
+pub(super) fn split(
+    inner: Inner,
+    server: bool,
+    close_timeout: Duration,
+    timed: bool,
+) -> Result<(Reader, Writer), Error> {
     let (stream, session, keys, rx, tx) = inner.into_parts();
     let (mut read_half, mut write_half) = stream.split().map_err(Error::Io)?;
     read_half.set_deadline(None);
@@ -23,7 +28,7 @@ pub(super) fn split(inner: Inner, server: bool, close_timeout: Duration) -> Resu
     let socket = write_half.tcp().try_clone().map_err(Error::Io)?;
     let (reader, writer) = blocking::halves(read_half, write_half, session, keys, rx, tx);
     let over = Arc::new(Over::default());
-    let reader = Reader { inner: reader, over: over.clone(), server, close_timeout, close_by: None };
+    let reader = Reader { inner: reader, over: over.clone(), server, timed, opened: Instant::now() };
     Ok((reader, Writer { inner: writer, socket, over, close_timeout }))
 }
 
@@ -53,9 +58,10 @@ pub struct Reader {
     inner: blocking::Reader<ReadHalf, WriteHalf, Keys, Growing>,
     over: Arc<Over>,
     server: bool,
-    close_timeout: Duration,
-    /// The end of what the closing handshake may take, once it has begun.
-    close_by: Option<Option<Instant>>,
+    /// Whether a message has a time limit.
+    timed: bool,
+    /// What the session's time is counted from.
+    opened: Instant,
 }
 
 impl Reader {
@@ -94,25 +100,29 @@ impl Reader {
 
     fn next(&mut self, mode: Mode) -> Result<Span, Error> {
         loop {
-            let by = self.inner.is_closing().then(|| self.closing());
+            let closing = self.inner.is_closing();
+            let mut by = None;
+            if closing || self.timed {
+                by = self.inner.poll_timeout(self.opened.elapsed()).and_then(deadline);
+            }
+            self.inner.io_mut().set_deadline(by);
+            if closing {
+                self.hurry_writer(by);
+            }
             match self.inner.advance(mode) {
                 Ok(Some(span)) => return Ok(span),
                 Ok(None) => {}
-                Err(error) if error.is_timeout() && by.flatten().is_some_and(|by| by <= Instant::now()) => {
-                    self.inner.end();
+                Err(error) if error.is_timeout() && by.is_some_and(|by| by <= Instant::now()) => {
+                    self.inner.handle_timeout(self.opened.elapsed());
                 }
                 Err(error) => return Err(self.end(error)),
             }
         }
     }
 
-    /// Bounds the rest of the closing handshake; returns its deadline.
-    fn closing(&mut self) -> Option<Instant> {
+    /// A writer that the peer does not let write is not waited for longer than the closing handshake may take.
+    fn hurry_writer(&mut self, by: Option<Instant>) {
         const A_LITTLE: Duration = Duration::from_millis(2);
-        let timeout = self.close_timeout;
-        let by = *self.close_by.get_or_insert_with(|| deadline(timeout));
-        self.inner.io_mut().set_deadline(by);
-        // A writer that the peer does not let write is not waited for longer than that.
         while self.inner.try_writer(|writer| writer.set_deadline(by)).is_none() {
             if by.is_some_and(|by| by <= Instant::now()) {
                 self.inner.io_mut().shutdown();
@@ -120,7 +130,6 @@ impl Reader {
             }
             thread::sleep(A_LITTLE);
         }
-        by
     }
 
     fn end(&mut self, error: crate::Error<IoError>) -> Error {

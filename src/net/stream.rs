@@ -60,7 +60,8 @@ pub struct Stream {
     tls: Option<Arc<Tls>>,
     /// Fail the next read after a write once, see [`set_pausing`](Self::set_pausing).
     pausing: bool,
-    wrote: bool,
+    always: bool,
+    moved: bool,
     paused: bool,
 }
 
@@ -84,7 +85,7 @@ impl Stream {
     }
 
     const fn new(raw: Raw) -> Self {
-        Self { raw, tls: None, pausing: false, wrote: false, paused: false }
+        Self { raw, tls: None, pausing: false, always: false, moved: false, paused: false }
     }
 
     /// Goes on over TLS, once its handshake is done.
@@ -187,9 +188,9 @@ impl Stream {
     }
 
     /// Makes the first read after a write time out at once, one time: so that the caller can look at what was written,
-    /// which may have been a close frame, before it waits.
-    pub(super) const fn set_pausing(&mut self, pausing: bool) {
-        (self.pausing, self.wrote, self.paused) = (pausing, false, false);
+    /// which may have been a close frame, before it waits. `always`: also the first read after another one.
+    pub(super) const fn set_pausing(&mut self, pausing: bool, always: bool) {
+        (self.pausing, self.always, self.moved, self.paused) = (pausing, always, false, false);
     }
 
     /// Whether the last time-out was a pause.
@@ -231,14 +232,16 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if core::mem::replace(&mut self.wrote, false) && self.pausing {
+        if core::mem::replace(&mut self.moved, false) && self.pausing {
             self.paused = true;
             return Err(io::ErrorKind::TimedOut.into());
         }
-        match &self.tls {
+        let n = match &self.tls {
             Some(tls) => tls.read(&mut self.raw, buf),
             None => self.raw.read(buf),
-        }
+        }?;
+        self.moved = self.always;
+        Ok(n)
     }
 }
 
@@ -248,7 +251,7 @@ impl Write for Stream {
             Some(tls) => tls.write(&mut self.raw, buf),
             None => self.raw.write(buf),
         }?;
-        self.wrote = true;
+        self.moved = true;
         Ok(n)
     }
 
@@ -485,7 +488,7 @@ mod tests {
     #[test]
     fn a_pause_comes_once_after_a_write() {
         let mut stream = Stream::given(Stuck(None)).unwrap();
-        stream.set_pausing(true);
+        stream.set_pausing(true, false);
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
         assert_eq!(stream.write(&[0]).unwrap(), 1);
         assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::TimedOut);

@@ -10,7 +10,7 @@ use super::{
     split::split,
 };
 use crate::{
-    CloseCode, Closed, Growing, Kind, Message, Part, blocking,
+    CloseCode, Closed, Config, Growing, Kind, Message, Part, blocking,
     proto::{Mode, Session, Span},
 };
 
@@ -35,6 +35,8 @@ pub struct WebSocket {
     response: Option<HttpResponse>,
     subprotocol: Option<String>,
     close_timeout: Duration,
+    /// Whether a message has a time limit.
+    timed: bool,
     /// What the session's time is counted from.
     opened: Instant,
     /// The end of what `close` may take, once it was called.
@@ -48,13 +50,14 @@ impl WebSocket {
         inner: Inner,
         subprotocol: Option<String>,
         response: Option<HttpResponse>,
-        close_timeout: Duration,
+        config: &Config,
     ) -> Self {
         Self {
             inner,
             response,
             subprotocol,
-            close_timeout,
+            close_timeout: config.close_timeout,
+            timed: config.message_timeout != Duration::MAX,
             opened: Instant::now(),
             close_by: None,
             over: false,
@@ -97,7 +100,7 @@ impl WebSocket {
             let stream = self.inner.io_mut();
             stream.set_deadline(by);
             // A close frame that arrives is answered, and then there is a deadline.
-            stream.set_pausing(!closing);
+            stream.set_pausing(!closing, self.timed);
             match self.inner.next(mode) {
                 Ok(span) => return Ok(span),
                 Err(error) if error.is_timeout() => {
@@ -187,7 +190,7 @@ impl WebSocket {
         loop {
             let stream = self.inner.io_mut();
             stream.set_deadline(by);
-            stream.set_pausing(false);
+            stream.set_pausing(false, false);
             let error = match self.inner.close(code, reason) {
                 Ok(closed) => return Ok(self.closed(closed)),
                 Err(error) => error,
@@ -215,18 +218,18 @@ impl WebSocket {
     /// How long to wait at most until the next call of `recv` or `close`, even if the socket is not readable; `None` for
     /// as long as it takes. For event loops.
     pub fn poll_timeout(&mut self) -> Option<Duration> {
-        if !self.inner.session().is_closing() {
+        if !self.timed && !self.inner.session().is_closing() {
             return None;
         }
         let now = self.opened.elapsed();
         self.inner.session_mut().poll_timeout(now)
     }
 
-    /// Past the deadline of the closing handshake, ends the session.
+    /// Past a deadline, ends the closing handshake or fails the connection.
     fn expire(&mut self) -> bool {
         let now = self.opened.elapsed();
         let session = self.inner.session_mut();
-        let over = session.is_closing() && session.poll_timeout(now) == Some(Duration::ZERO);
+        let over = session.poll_timeout(now) == Some(Duration::ZERO);
         if over {
             session.handle_timeout(now);
         }
@@ -289,7 +292,7 @@ impl WebSocket {
     /// # Errors
     /// [`Error::Io`] over a stream that the caller brought: only a socket can be cut.
     pub fn split(self) -> Result<(Reader, Writer), Error> {
-        split(self.inner, self.response.is_none(), self.close_timeout)
+        split(self.inner, self.response.is_none(), self.close_timeout, self.timed)
     }
 
     /// The subprotocol that the server selected of those that the client offered.

@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use super::{Failure, Role};
+use super::{Config, Failure, Role};
 use crate::{CloseCode, Closed, MisuseError, ProtocolError};
 
 /// The closing handshake (RFC 6455 sections 5.5.1 and 7), and how the connection failed if it did.
@@ -17,13 +17,16 @@ pub(crate) struct Closing {
     /// The transport has ended.
     ended: bool,
     server: bool,
-    /// In milliseconds, wrapping.
-    deadline: Option<u32>,
+    /// Whether `deadline` counts.
+    armed: bool,
+    /// In milliseconds, wrapping: of the closing handshake, before it of the message that is being received.
+    deadline: u32,
     timeout: u32,
+    message_timeout: u32,
 }
 
 impl Closing {
-    pub(crate) fn new(role: Role, timeout: Duration) -> Self {
+    pub(crate) fn new(role: Role, config: &Config) -> Self {
         Self {
             received: None,
             sent: None,
@@ -32,9 +35,10 @@ impl Closing {
             failure: None,
             ended: false,
             server: matches!(role, Role::Server),
-            deadline: None,
-            // On a circle, later than half of it is before.
-            timeout: millis(timeout.min(Duration::from_secs(FOREVER))),
+            armed: false,
+            deadline: 0,
+            timeout: limit(config.close_timeout),
+            message_timeout: limit(config.message_timeout),
         }
     }
 
@@ -59,6 +63,7 @@ impl Closing {
     }
 
     pub(crate) const fn set_sent(&mut self, code: CloseCode) {
+        self.armed &= self.is_closing();
         self.owed = None;
         self.sent = Some(code);
     }
@@ -71,6 +76,7 @@ impl Closing {
         // Close frame in response. (When sending a Close frame in response, the endpoint typically echos the status
         // code it received.)"
         if self.sent.is_none() {
+            self.armed &= self.is_closing();
             self.owed = Some(code);
         }
     }
@@ -79,6 +85,7 @@ impl Closing {
     pub(crate) fn fail(&mut self, error: ProtocolError) {
         self.failure = Some(error);
         if self.sent.is_none() {
+            self.armed &= self.is_closing();
             self.owed = Some(error.close_code());
         }
     }
@@ -142,26 +149,49 @@ impl Closing {
         }
     }
 
-    pub(crate) fn poll_timeout(&mut self, now: Duration) -> Option<Duration> {
-        if self.ended || self.sent.is_none() && self.owed.is_none() {
-            return None;
-        }
+    /// A message is complete: the next one has its own time.
+    #[inline]
+    pub(crate) const fn message_received(&mut self) {
+        self.armed &= self.is_closing();
+    }
+
+    /// How much time is left, to the closing handshake or to an `unfinished` message.
+    pub(crate) fn poll_timeout(&mut self, now: Duration, unfinished: bool) -> Option<Duration> {
+        let timeout = match (self.is_closing(), unfinished) {
+            _ if self.ended => return None,
+            (true, _) => self.timeout,
+            (false, true) if self.message_timeout < FOREVER => self.message_timeout,
+            (false, _) => return None,
+        };
         let now = millis(now);
-        let deadline = *self.deadline.get_or_insert(now.wrapping_add(self.timeout));
-        let left = deadline.wrapping_sub(now);
+        if !self.armed {
+            self.armed = true;
+            self.deadline = now.wrapping_add(timeout);
+        }
+        let left = self.deadline.wrapping_sub(now);
         // More than half of the circle ahead is behind.
         Some(Duration::from_millis(if left > u32::MAX / 2 { 0 } else { left.into() }))
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Duration) {
-        if self.poll_timeout(now) == Some(Duration::ZERO) {
-            self.end();
+    /// Whether a message was not finished in time; a closing handshake that was not ends here.
+    pub(crate) fn handle_timeout(&mut self, now: Duration, unfinished: bool) -> bool {
+        if self.poll_timeout(now, unfinished) != Some(Duration::ZERO) {
+            return false;
         }
+        if self.is_closing() {
+            self.end();
+            return false;
+        }
+        true
     }
 }
 
-/// In seconds: 23 days, the longest time-out.
-const FOREVER: u64 = 2_000_000;
+fn limit(timeout: Duration) -> u32 {
+    millis(timeout.min(Duration::from_millis(FOREVER.into())))
+}
+
+/// In milliseconds: 23 days, the longest time-out. On a circle, later than half of it is before.
+const FOREVER: u32 = 2_000_000_000;
 
 /// Milliseconds on a circle of 49 days: the core has to know order and distance of nearby times only.
 #[allow(clippy::cast_possible_truncation, reason = "wraps on purpose")]

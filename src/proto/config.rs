@@ -27,6 +27,9 @@ pub struct Config {
     /// How long the closing handshake may take once it has begun, counted where the time is known
     /// ([`Session::poll_timeout`](crate::proto::Session::poll_timeout)). Default 5 s.
     pub close_timeout: Duration,
+    /// How long the peer may take for one message, from its first frame to its last byte; past it the connection is
+    /// failed with 1008. It counts like `close_timeout`. Default [`Duration::MAX`]: as long as it takes.
+    pub message_timeout: Duration,
 }
 
 impl Config {
@@ -36,6 +39,7 @@ impl Config {
         skip_utf8_validation: false,
         report_control: false,
         close_timeout: Duration::from_secs(5),
+        message_timeout: Duration::MAX,
     };
 }
 

@@ -156,6 +156,9 @@ impl Inbound {
                 }
             }
             Ok(Decoded::Part(span)) => {
+                if self.message.is_none() {
+                    control.closing.message_received();
+                }
                 if self.report_control || matches!(span.kind, Kind::Text | Kind::Binary) {
                     return Ok(Some(Step::Part(span)));
                 }
@@ -182,15 +185,15 @@ impl Inbound {
 
     /// "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame) from the remote
     /// endpoint after being instructed to _Fail the WebSocket Connection_."
-    fn fail(&mut self, closing: &mut Closing, error: ProtocolError) {
+    pub(crate) fn fail(&mut self, closing: &mut Closing, error: ProtocolError) {
         trace!("failing the connection with {}", error.close_code().0);
         closing.fail(error);
         self.set_discard(0);
     }
 
-    /// The buffer can hold no more of the message.
-    pub(crate) fn overflow(&mut self, closing: &mut Closing) {
-        self.fail(closing, ProtocolError::MessageTooLarge);
+    /// Whether a message has begun and not ended.
+    pub(crate) const fn is_unfinished(&self) -> bool {
+        self.message.is_some()
     }
 
     /// The message in `span`. The UTF-8 of text is checked here, where it may not have been before.

@@ -24,7 +24,7 @@ impl Session {
         Self {
             inbound: Inbound::new(role, config),
             outbound: Outbound::new(role),
-            control: Control { closing: Closing::new(role, config.close_timeout), pong: PongSlot::EMPTY },
+            control: Control { closing: Closing::new(role, config), pong: PongSlot::EMPTY },
         }
     }
 
@@ -262,7 +262,7 @@ impl Session {
 
     /// The receive buffer cannot grow at [`Step::Grow`]: the connection is failed with 1009.
     pub fn overflow(&mut self) {
-        self.inbound.overflow(&mut self.control.closing);
+        self.inbound.fail(&mut self.control.closing, ProtocolError::MessageTooLarge);
     }
 
     /// The message that [`Step::Part`] named in [`Mode::Whole`]. Call it once for each: this is where the UTF-8 of text
@@ -320,14 +320,17 @@ impl Session {
     /// How long to wait at most until [`handle_timeout`](Self::handle_timeout); `None` for as long as it takes.
     ///
     /// `now` is the time since any fixed moment; only differences count. The closing handshake has
-    /// [`Config::close_timeout`] from the first call after it began.
+    /// [`Config::close_timeout`], a message that has begun [`Config::message_timeout`], from the first call after that.
     pub fn poll_timeout(&mut self, now: Duration) -> Option<Duration> {
-        self.control.closing.poll_timeout(now)
+        self.control.closing.poll_timeout(now, self.inbound.is_unfinished())
     }
 
-    /// Tells the time. Past the deadline the connection counts as ended: drop the transport.
+    /// Tells the time. Past the deadline of the closing handshake the connection counts as ended: drop the transport.
+    /// Past that of a message it is failed, with [`ProtocolError::MessageTimeout`].
     pub fn handle_timeout(&mut self, now: Duration) {
-        self.control.closing.handle_timeout(now);
+        if self.control.closing.handle_timeout(now, self.inbound.is_unfinished()) {
+            self.inbound.fail(&mut self.control.closing, ProtocolError::MessageTimeout);
+        }
     }
 }
 

@@ -180,3 +180,46 @@ fn row_13_a_peer_that_does_not_read_can_be_read() {
     drop(done);
     server.join().unwrap();
 }
+
+/// Bytes that come now and then do not stretch the time for one message.
+#[test]
+fn row_08_a_message_that_is_never_finished() {
+    for halves in [false, true] {
+        let (url, server) = serve(|mut tcp| {
+            open(&mut tcp, b"");
+            // A whole message takes no time; then one that goes on for ever, in tiny fragments.
+            tcp.write_all(&[0x81, 2, b'o', b'k', 0x01, 0]).unwrap();
+            let mut seen = Vec::new();
+            tcp.set_read_timeout(Some(ms(20))).unwrap();
+            while seen.len() < 8 {
+                let _ = tcp.write_all(&[0x00, 1, b'x']);
+                let mut bytes = [0; 64];
+                match tcp.read(&mut bytes) {
+                    Ok(0) => break,
+                    Ok(n) => seen.extend_from_slice(&bytes[..n]),
+                    Err(_) => {}
+                }
+            }
+            seen
+        });
+        let mut config = sockling::Config::default();
+        config.message_timeout = ms(200);
+        let mut ws = options().config(config).read_timeout(None).connect(&url).unwrap();
+        let begun;
+        let end = if halves {
+            let (mut reader, _writer) = ws.split().unwrap();
+            assert_eq!(reader.recv().unwrap().as_text(), Some("ok"));
+            begun = Instant::now();
+            reader.recv().map(|message| message.kind()).unwrap_err()
+        } else {
+            assert_eq!(ws.recv().unwrap().as_text(), Some("ok"));
+            begun = Instant::now();
+            ws.recv().map(|message| message.kind()).unwrap_err()
+        };
+        assert!(matches!(end, Error::Protocol(sockling::ProtocolError::MessageTimeout)), "{end:?}");
+        assert!((ms(150)..ms(1900)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        let seen = server.join().unwrap();
+        let unmasked = [seen[6] ^ seen[2], seen[7] ^ seen[3]];
+        assert_eq!((seen[0], u16::from_be_bytes(unmasked)), (0x88, 1008));
+    }
+}

@@ -349,3 +349,30 @@ fn a_session_says_how_it_stands() {
     session.overflow();
     assert!(session.is_closing() && session.is_failed());
 }
+
+/// Each message has its own time, from when it begins; without one there is no deadline.
+#[test]
+fn the_deadline_of_a_message() {
+    for role in ROLES {
+        let config = |config: &mut Config| config.message_timeout = Duration::from_secs(10);
+        let input = wire(role, &[(0x81, b"whole"), (0x01, b"begun")]);
+        Setup::new(role).config(config).each_hanging(&input, |ws, io| {
+            assert!(ws.recv().is_ok());
+            assert_eq!(ws.session().poll_timeout(Duration::from_secs(100)), None);
+            assert_eq!(ws.recv(), Err(TIMED_OUT));
+            assert_eq!(ws.session().poll_timeout(Duration::from_secs(1000)), Some(Duration::from_secs(10)));
+            io.input.borrow_mut().extend(wire(role, &[(0x00, b"more")]));
+            assert_eq!(ws.recv(), Err(TIMED_OUT));
+            assert_eq!(ws.session().poll_timeout(Duration::from_secs(1004)), Some(Duration::from_secs(6)));
+            io.input.borrow_mut().extend(wire(role, &[(0x80, b"end"), (0x01, b"next")]));
+            assert!(ws.recv().is_ok());
+            assert_eq!(ws.recv(), Err(TIMED_OUT));
+            assert_eq!(ws.session().poll_timeout(Duration::from_secs(1009)), Some(Duration::from_secs(10)));
+            ws.session().handle_timeout(Duration::from_secs(1018));
+            assert_eq!(ws.recv(), Err(TIMED_OUT));
+            ws.session().handle_timeout(Duration::from_secs(1019));
+            assert_eq!(ws.recv(), Err(Error::Protocol(sockling::ProtocolError::MessageTimeout)));
+            assert_eq!(closes(io), [close_body(1008, "")]);
+        });
+    }
+}
