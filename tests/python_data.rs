@@ -222,11 +222,13 @@ fn test_format() {
         [(Opcode::Text, 10, [0x01, 0x8a]), (Opcode::Binary, 20, [0x02, 0x94])]
     {
         let header = FrameHeader { fin: false, rsv: 0, opcode, masking_key: Some(KEY), payload_len };
-        let (len, bytes) = header.emit();
+        let mut bytes = [0; FrameHeader::MAX_LEN];
+        let len = header.emit(&mut bytes).unwrap();
         assert_eq!((len, &bytes[..2], &bytes[2..6]), (6, &first_two[..], &KEY[..]));
     }
     let header = FrameHeader { fin: false, rsv: 0, opcode: Opcode::Text, masking_key: None, payload_len: 3 };
-    let (len, bytes) = header.emit();
+    let mut bytes = [0; FrameHeader::MAX_LEN];
+    let len = header.emit(&mut bytes).unwrap();
     assert_eq!([&bytes[..len], b"\x01\x8a\xcc"].concat(), b"\x01\x03\x01\x8a\xcc");
 }
 
@@ -248,13 +250,17 @@ fn test_large_payloads() {
     ] {
         let header =
             FrameHeader { fin: true, rsv: 0, opcode: Opcode::Binary, masking_key: Some(KEY), payload_len };
-        let (len, bytes) = header.emit();
+        let mut bytes = [0; FrameHeader::MAX_LEN];
+        let len = header.emit(&mut bytes).unwrap();
         assert_eq!((len, header.encoded_len()), (header_len, header_len));
         let rules = Rules { masked: true, rsv: 0 };
         assert_eq!(FrameHeader::parse(&bytes[..len], rules), Ok(Status::Complete((header, len))));
     }
     let bytes = |payload_len| {
-        FrameHeader { fin: true, rsv: 0, opcode: Opcode::Text, masking_key: None, payload_len }.emit().1
+        let mut bytes = [0; FrameHeader::MAX_LEN];
+        let header = FrameHeader { fin: true, rsv: 0, opcode: Opcode::Text, masking_key: None, payload_len };
+        header.emit(&mut bytes).unwrap();
+        bytes
     };
     assert_eq!(bytes(126)[1..4], *b"\x7e\x00\x7e");
     assert_eq!(bytes(66000)[1..10], [&[0x7f][..], &66000u64.to_be_bytes()].concat());

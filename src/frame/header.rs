@@ -77,6 +77,37 @@ impl FrameHeader {
         Ok(Status::Complete((header, input.len() - rest.len())))
     }
 
+    /// Encodes the header at the front of `out`; returns its length, or `None` if `out` is shorter.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "each arm's pattern bounds the length")]
+    pub fn emit(&self, out: &mut [u8]) -> Option<usize> {
+        fn put<const N: usize>(out: &mut [u8], bytes: [u8; N]) -> Option<usize> {
+            *out.first_chunk_mut()? = bytes;
+            Some(N)
+        }
+        let first = (self.fin as u8) << 7 | (self.rsv & 7) << 4 | self.opcode as u8;
+        match (self.payload_len, self.masking_key) {
+            (n @ 0..=125, None) => put(out, [first, n as u8]),
+            (n @ 0..=125, Some([a, b, c, d])) => put(out, [first, 0x80 | n as u8, a, b, c, d]),
+            (n @ 126..=0xFFFF, None) => {
+                let [x, y] = (n as u16).to_be_bytes();
+                put(out, [first, 126, x, y])
+            }
+            (n @ 126..=0xFFFF, Some([a, b, c, d])) => {
+                let [x, y] = (n as u16).to_be_bytes();
+                put(out, [first, 0x80 | 126, x, y, a, b, c, d])
+            }
+            (n, None) => {
+                let [o, p, q, r, s, t, u, v] = n.to_be_bytes();
+                put(out, [first, 127, o, p, q, r, s, t, u, v])
+            }
+            (n, Some([a, b, c, d])) => {
+                let [o, p, q, r, s, t, u, v] = n.to_be_bytes();
+                put(out, [first, 0x80 | 127, o, p, q, r, s, t, u, v, a, b, c, d])
+            }
+        }
+    }
+
     /// Length of the encoded header, in bytes.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
@@ -86,40 +117,6 @@ impl FrameHeader {
             _ => 8,
         };
         2 + extended + if self.masking_key.is_some() { 4 } else { 0 }
-    }
-
-    /// Encodes the header; the first of the two values says how many bytes of the second are it.
-    #[must_use]
-    #[allow(clippy::cast_possible_truncation, reason = "each arm's pattern bounds the length")]
-    pub const fn emit(&self) -> (usize, [u8; Self::MAX_LEN]) {
-        let mut out = [0; Self::MAX_LEN];
-        out[0] = (self.fin as u8) << 7 | (self.rsv & 7) << 4 | self.opcode as u8;
-        let mut len = match self.payload_len {
-            n @ 0..=125 => {
-                out[1] = n as u8;
-                2
-            }
-            n @ 126..=0xFFFF => {
-                [out[2], out[3]] = (n as u16).to_be_bytes();
-                out[1] = 126;
-                4
-            }
-            n => {
-                [out[2], out[3], out[4], out[5], out[6], out[7], out[8], out[9]] = n.to_be_bytes();
-                out[1] = 127;
-                10
-            }
-        };
-        if let Some([a, b, c, d]) = self.masking_key {
-            out[1] |= 0x80;
-            match len {
-                2 => [out[2], out[3], out[4], out[5]] = [a, b, c, d],
-                4 => [out[4], out[5], out[6], out[7]] = [a, b, c, d],
-                _ => [out[10], out[11], out[12], out[13]] = [a, b, c, d],
-            }
-            len += 4;
-        }
-        (len, out)
     }
 }
 
@@ -179,8 +176,10 @@ mod tests {
                 let masking_key = rules.masked.then_some([1, 2, 3, 4]);
                 let header =
                     FrameHeader { fin: true, rsv: 5, opcode: Opcode::Binary, masking_key, payload_len };
-                let (len, bytes) = header.emit();
+                let mut bytes = [0; FrameHeader::MAX_LEN];
+                let len = header.emit(&mut bytes).unwrap();
                 assert_eq!(len, header.encoded_len());
+                assert_eq!(header.emit(&mut bytes[..len - 1]), None);
                 for cut in 0..len {
                     assert_eq!(FrameHeader::parse(&bytes[..cut], rules), Ok(Status::Partial));
                 }

@@ -22,7 +22,11 @@ pub fn apply_mask(data: &mut [u8], key: MaskingKey, offset: u64) {
         }
     }
     // WIDE is a multiple of 4: the rest starts at the key's first byte again.
-    for (byte, mask) in rest.iter_mut().zip(key.iter().cycle()) {
+    let (chunks, rest) = rest.as_chunks_mut::<4>();
+    for chunk in chunks {
+        *chunk = (u32::from_ne_bytes(*chunk) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(key) {
         *byte ^= mask;
     }
 }
@@ -39,7 +43,12 @@ pub(crate) fn copy_masked(to: &mut [u8], from: &[u8], key: MaskingKey) {
             *to = from ^ mask;
         }
     }
-    for ((to, from), mask) in to_rest.iter_mut().zip(from_rest).zip(key.iter().cycle()) {
+    let (to_chunks, to_rest) = to_rest.as_chunks_mut::<4>();
+    let (from_chunks, from_rest) = from_rest.as_chunks::<4>();
+    for (to, from) in to_chunks.iter_mut().zip(from_chunks) {
+        *to = (u32::from_ne_bytes(*from) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+    }
+    for ((to, from), mask) in to_rest.iter_mut().zip(from_rest).zip(key) {
         *to = from ^ mask;
     }
 }

@@ -131,6 +131,16 @@ impl Closing {
         }
     }
 
+    /// Whether neither end has begun to close, and nothing failed.
+    #[inline]
+    pub(crate) const fn is_open(&self) -> bool {
+        self.received.is_none()
+            && self.sent.is_none()
+            && self.owed.is_none()
+            && self.failure.is_none()
+            && !self.ended
+    }
+
     /// Whether data may still be sent.
     pub(crate) fn check_open(&self) -> Result<(), Failure> {
         match self.outcome() {

@@ -12,6 +12,12 @@ pub(crate) struct Control {
 }
 
 impl Control {
+    /// Whether nothing is owed, and nothing has happened that ends the connection.
+    #[inline]
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.pong.is_empty() && self.closing.is_open()
+    }
+
     /// Whether a pong or a close frame waits for room in the send buffer.
     #[inline]
     pub(crate) const fn is_owing(&self) -> bool {

@@ -86,6 +86,12 @@ impl Outbound {
         }
     }
 
+    /// Whether nothing was put that is still to be written or flushed.
+    #[inline]
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.start == self.end && !self.dirty
+    }
+
     pub(crate) const fn set_deferred(&mut self, deferred: bool) {
         self.deferred = deferred;
     }
@@ -278,13 +284,9 @@ impl Outbound {
             key
         });
         let header = FrameHeader { fin, rsv: 0, opcode, masking_key, payload_len: payload.len() as u64 };
-        let (len, bytes) = header.emit();
-        let Some((to, rest)) = data.get_mut(self.end..).and_then(|room| room.split_at_mut_checked(len))
-        else {
-            return;
-        };
-        to.copy_from_slice(bytes.get(..len).unwrap_or_default());
-        let Some(to) = rest.get_mut(..payload.len()) else {
+        let Some(room) = data.get_mut(self.end..) else { return };
+        let Some(len) = header.emit(room) else { return };
+        let Some(to) = room.get_mut(len..).and_then(|room| room.get_mut(..payload.len())) else {
             return;
         };
         match masking_key {

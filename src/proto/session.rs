@@ -68,7 +68,10 @@ impl Session {
     ) -> Result<Step, Failure> {
         loop {
             let (data, slot) = cut(tx);
-            if let Some(step) = closed(self.outbound.poll(data, slot, random, &mut self.control))? {
+            // Most often there is nothing to send.
+            if !(self.outbound.is_idle() && self.control.is_quiet())
+                && let Some(step) = closed(self.outbound.poll(data, slot, random, &mut self.control))?
+            {
                 return Ok(step);
             }
             if let Some(step) = self.inbound.receive(rx, slot, &mut self.control, mode)? {
