@@ -112,7 +112,7 @@ pub enum MisuseError {
     /// finish it with `resume_send` and the same message, or close.
     Interrupted {
         /// How many bytes of the message were taken.
-        taken: usize,
+        taken: u32,
     },
     /// `resume_send` with a message that is shorter than what was already taken of the interrupted one.
     NotTheSameMessage,
@@ -121,7 +121,7 @@ pub enum MisuseError {
     /// A send buffer under [`MIN_TX`](crate::MIN_TX) bytes or a receive buffer under [`MIN_RX`](crate::MIN_RX).
     BufferTooSmall {
         /// The bytes that it needs.
-        needed: usize,
+        needed: u16,
     },
     /// The transport claims to have moved more bytes than it was given room for.
     ImpossibleCount,

@@ -22,7 +22,7 @@ pub use split::{Reader, Split, Writer};
 
 use crate::{
     Buffer, CloseCode, Closed, Error, Kind, Message, MisuseError, Part, Random,
-    proto::{Mode, Session, Span, Step},
+    proto::{Mode, Session, Step},
 };
 
 /// A WebSocket connection over the transport `T`, with masking keys from `G`, the receive buffer `R` and the send
@@ -61,8 +61,8 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// # Cancel safety
     /// No byte is lost: call it again. It may be one arm of a `select`.
     pub async fn recv(&mut self) -> Result<Message<'_>, Error<T::Error>> {
-        let span = self.next(Mode::Whole).await?;
-        match self.session.message(span, self.rx.bytes()) {
+        self.next(Mode::Whole).await?;
+        match self.session.message(self.rx.bytes()) {
             Ok(message) => Ok(message),
             Err(error) => {
                 // The peer is told; that it could not be told is the lesser news.
@@ -81,15 +81,15 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// # Cancel safety
     /// Like [`recv`](Self::recv).
     pub async fn recv_part(&mut self) -> Result<Part<'_>, Error<T::Error>> {
-        let span = self.next(Mode::Parts).await?;
-        Ok(self.session.part(span, self.rx.bytes()))
+        self.next(Mode::Parts).await?;
+        Ok(self.session.part(self.rx.bytes()))
     }
 
-    async fn next(&mut self, mode: Mode) -> Result<Span, Error<T::Error>> {
+    async fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
         loop {
             let step = self.session.poll(self.rx.bytes_mut(), self.tx.bytes_mut(), &mut self.random, mode)?;
             match step {
-                Step::Part(span) => return Ok(span),
+                Step::Part => return Ok(()),
                 Step::Closed(closed) => return Err(Error::Closed(closed)),
                 step => self.act_or_defer(step).await?,
             }

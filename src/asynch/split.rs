@@ -11,7 +11,7 @@ use embedded_io_async::{Read, Write};
 use super::WebSocket;
 use crate::{
     Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
-    proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Span, Step, cut},
+    proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Step, cut},
 };
 
 impl<T, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
@@ -212,9 +212,9 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_,
     /// # Cancel safety
     /// No byte is lost: call it again.
     pub async fn recv(&mut self) -> Result<Message<'_>, Error<RIo::Error>> {
-        let span = self.next(Mode::Whole).await?;
+        self.next(Mode::Whole).await?;
         let (inbound, shared) = (&mut *self.inbound, self.shared);
-        match shared.with(|control| inbound.message(span, self.rx.bytes(), &mut control.closing)) {
+        match shared.with(|control| inbound.message(self.rx.bytes(), &mut control.closing)) {
             Ok(message) => Ok(message),
             Err(error) => {
                 // The peer is told; that it could not be told is the lesser news.
@@ -232,8 +232,8 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_,
     /// # Cancel safety
     /// Like [`recv`](Self::recv).
     pub async fn recv_part(&mut self) -> Result<Part<'_>, Error<RIo::Error>> {
-        let span = self.next(Mode::Parts).await?;
-        Ok(span.part(self.rx.bytes()))
+        self.next(Mode::Parts).await?;
+        Ok(self.inbound.part(self.rx.bytes()))
     }
 
     /// The reason in the peer's close frame; empty if there was none.
@@ -242,7 +242,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_,
         self.shared.control.get().closing.reason_in(self.rx.bytes())
     }
 
-    async fn next(&mut self, mode: Mode) -> Result<Span, Error<RIo::Error>> {
+    async fn next(&mut self, mode: Mode) -> Result<(), Error<RIo::Error>> {
         let shared = self.shared;
         loop {
             let control = shared.control.get();
@@ -257,7 +257,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_,
             }
             let (inbound, rx) = (&mut *self.inbound, self.rx.bytes_mut());
             match shared.with(|control| inbound.receive(rx, shared.slot, control, mode))? {
-                Some(Step::Part(span)) => return Ok(span),
+                Some(Step::Part) => return Ok(()),
                 Some(Step::Receive) => self.read().await?,
                 Some(Step::Grow) if !self.rx.grow() => {
                     shared.with(|control| {

@@ -24,7 +24,7 @@ pub use split::{Reader, Writer};
 
 use crate::{
     Buffer, CloseCode, Closed, Error, Kind, Message, MisuseError, Part, Random,
-    proto::{Mode, Session, Span, Step},
+    proto::{Mode, Session, Step},
 };
 
 /// A WebSocket connection over the transport `T`, with masking keys from `G`, the receive buffer `R` and the send
@@ -60,17 +60,13 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// broke a rule. [`Error::ConnectionLost`] and [`Error::Io`] when the transport ended or failed. All but a time-out
     /// are final.
     pub fn recv(&mut self) -> Result<Message<'_>, Error<T::Error>> {
-        let span = self.next(Mode::Whole)?;
-        self.message(span, |_| {})
+        self.next(Mode::Whole)?;
+        self.message(|_| {})
     }
 
     /// What [`next`](Self::next) found. If that is not valid, `failed` sees the transport when the peer was told.
-    pub(crate) fn message(
-        &mut self,
-        span: Span,
-        failed: impl FnOnce(&mut T),
-    ) -> Result<Message<'_>, Error<T::Error>> {
-        match self.session.message(span, self.rx.bytes()) {
+    pub(crate) fn message(&mut self, failed: impl FnOnce(&mut T)) -> Result<Message<'_>, Error<T::Error>> {
+        match self.session.message(self.rx.bytes()) {
             Ok(message) => Ok(message),
             Err(error) => {
                 // The peer is told; that it could not be told is the lesser news.
@@ -87,19 +83,19 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// # Errors
     /// Like [`recv`](Self::recv).
     pub fn recv_part(&mut self) -> Result<Part<'_>, Error<T::Error>> {
-        let span = self.next(Mode::Parts)?;
-        Ok(self.part(span))
+        self.next(Mode::Parts)?;
+        Ok(self.part())
     }
 
-    pub(crate) fn part(&self, span: Span) -> Part<'_> {
-        self.session.part(span, self.rx.bytes())
+    pub(crate) fn part(&self) -> Part<'_> {
+        self.session.part(self.rx.bytes())
     }
 
-    pub(crate) fn next(&mut self, mode: Mode) -> Result<Span, Error<T::Error>> {
+    pub(crate) fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
         loop {
             let step = self.session.poll(self.rx.bytes_mut(), self.tx.bytes_mut(), &mut self.random, mode)?;
             match step {
-                Step::Part(span) => return Ok(span),
+                Step::Part => return Ok(()),
                 Step::Closed(closed) => return Err(Error::Closed(closed)),
                 step => self.act_or_defer(step)?,
             }

@@ -10,7 +10,7 @@ use super::WebSocket;
 use crate::{
     Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
     frame::MAX_CONTROL_PAYLOAD,
-    proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Span, Step},
+    proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Step},
 };
 
 impl<T, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
@@ -136,8 +136,8 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
     /// # Errors
     /// Like [`WebSocket::recv`].
     pub fn recv(&mut self) -> Result<Message<'_>, Error<RIo::Error>> {
-        let span = self.next(Mode::Whole)?;
-        self.message(span)
+        self.next(Mode::Whole)?;
+        self.message()
     }
 
     /// Receives what has arrived of the next message, like [`WebSocket::recv_part`].
@@ -145,8 +145,8 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
     /// # Errors
     /// Like [`WebSocket::recv`].
     pub fn recv_part(&mut self) -> Result<Part<'_>, Error<RIo::Error>> {
-        let span = self.next(Mode::Parts)?;
-        Ok(self.part(span))
+        self.next(Mode::Parts)?;
+        Ok(self.part())
     }
 
     /// The reason in the peer's close frame; empty if there was none.
@@ -161,16 +161,13 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
         &self.io
     }
 
-    fn next(&mut self, mode: Mode) -> Result<Span, Error<RIo::Error>> {
-        loop {
-            if let Some(span) = self.advance(mode)? {
-                return Ok(span);
-            }
-        }
+    fn next(&mut self, mode: Mode) -> Result<(), Error<RIo::Error>> {
+        while !self.advance(mode)? {}
+        Ok(())
     }
 
-    /// Writes what is owed, decodes one thing, reads once at most.
-    pub(crate) fn advance(&mut self, mode: Mode) -> Result<Option<Span>, Error<RIo::Error>> {
+    /// Writes what is owed, decodes one thing, reads once at most; whether there is something for the caller.
+    pub(crate) fn advance(&mut self, mode: Mode) -> Result<bool, Error<RIo::Error>> {
         if self.is_closing() {
             lock(&self.shared.out).drain(&self.shared.owed)?;
         } else {
@@ -182,7 +179,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
             self.inbound.receive(self.rx.bytes_mut(), slot, control, mode)?
         };
         match step {
-            Some(Step::Part(span)) => return Ok(Some(span)),
+            Some(Step::Part) => return Ok(true),
             Some(Step::Receive) => self.read()?,
             Some(Step::Grow) if !self.rx.grow() => {
                 let closing = &mut lock(&self.shared.owed).control.closing;
@@ -190,12 +187,12 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
             }
             _ => {}
         }
-        Ok(None)
+        Ok(false)
     }
 
-    pub(crate) fn message(&mut self, span: Span) -> Result<Message<'_>, Error<RIo::Error>> {
+    pub(crate) fn message(&mut self) -> Result<Message<'_>, Error<RIo::Error>> {
         let Self { inbound, rx, shared, .. } = self;
-        let message = inbound.message(span, rx.bytes(), &mut lock(&shared.owed).control.closing);
+        let message = inbound.message(rx.bytes(), &mut lock(&shared.owed).control.closing);
         message.map_err(|error| {
             // The peer is told; that it could not be told is the lesser news.
             let _ = lock(&shared.out).drain(&shared.owed);
@@ -203,8 +200,8 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
         })
     }
 
-    pub(crate) fn part(&self, span: Span) -> Part<'_> {
-        span.part(self.rx.bytes())
+    pub(crate) fn part(&self) -> Part<'_> {
+        self.inbound.part(self.rx.bytes())
     }
 
     /// Whether a close frame was sent or received, or the connection failed.

@@ -9,10 +9,7 @@ use std::{
 use super::{
     CloseInfo, Error, IoError, ReadHalf, WriteHalf, options::deadline, random::Keys, websocket::Inner,
 };
-use crate::{
-    CloseCode, Growing, Kind, Message, Part, blocking,
-    proto::{Mode, Span},
-};
+use crate::{CloseCode, Growing, Kind, Message, Part, blocking, proto::Mode};
 
 /// Cuts a connection for two threads.
 pub(super) fn split(
@@ -70,11 +67,11 @@ impl Reader {
     /// # Errors
     /// Likewise.
     pub fn recv(&mut self) -> Result<Message<'_>, Error> {
-        let span = self.next(Mode::Whole)?;
+        self.next(Mode::Whole)?;
         let Self { inner, over, .. } = self;
         // The transport is a field of `inner`, which the message borrows: a clone of the socket ends it.
         let socket = inner.io().tcp_stream().try_clone();
-        inner.message(span).map_err(|error| {
+        inner.message().map_err(|error| {
             over.set();
             let _ = socket.map(|socket| socket.shutdown(Shutdown::Write));
             Error::from_core(error)
@@ -86,8 +83,8 @@ impl Reader {
     /// # Errors
     /// Likewise.
     pub fn recv_part(&mut self) -> Result<Part<'_>, Error> {
-        let span = self.next(Mode::Parts)?;
-        Ok(self.inner.part(span))
+        self.next(Mode::Parts)?;
+        Ok(self.inner.part())
     }
 
     /// Sets how long one read waits; `None` for as long as it takes.
@@ -98,7 +95,7 @@ impl Reader {
         self.inner.io_mut().set_read_timeout(timeout).map_err(Error::Io)
     }
 
-    fn next(&mut self, mode: Mode) -> Result<Span, Error> {
+    fn next(&mut self, mode: Mode) -> Result<(), Error> {
         loop {
             let closing = self.inner.is_closing();
             let mut by = None;
@@ -110,8 +107,8 @@ impl Reader {
                 self.hurry_writer(by);
             }
             match self.inner.advance(mode) {
-                Ok(Some(span)) => return Ok(span),
-                Ok(None) => {}
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
                 Err(error) if error.is_timeout() && by.is_some_and(|by| by <= Instant::now()) => {
                     self.inner.handle_timeout(self.opened.elapsed());
                 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     CloseCode, Closed, Config, Growing, Kind, Message, Part, blocking,
-    proto::{Mode, Session, Span},
+    proto::{Mode, Session},
 };
 
 pub(super) type Inner = blocking::WebSocket<Stream, Keys, Growing, Box<[u8]>>;
@@ -74,14 +74,14 @@ impl WebSocket {
     /// broke a rule. [`Error::ConnectionLost`], [`Error::Tls`] and [`Error::Io`] when the connection ended or failed.
     /// All but a [time-out](Error::is_timeout) are final.
     pub fn recv(&mut self) -> Result<Message<'_>, Error> {
-        let span = self.next(Mode::Whole)?;
+        self.next(Mode::Whole)?;
         let over = &mut self.over;
         let linger = |stream: &mut Stream| {
             if !mem::replace(over, true) {
                 stream.linger();
             }
         };
-        self.inner.message(span, linger).map_err(Error::from_core)
+        self.inner.message(linger).map_err(Error::from_core)
     }
 
     /// Receives what has arrived of the next message, as much as fits in the receive buffer.
@@ -89,11 +89,11 @@ impl WebSocket {
     /// # Errors
     /// Like [`recv`](Self::recv).
     pub fn recv_part(&mut self) -> Result<Part<'_>, Error> {
-        let span = self.next(Mode::Parts)?;
-        Ok(self.inner.part(span))
+        self.next(Mode::Parts)?;
+        Ok(self.inner.part())
     }
 
-    fn next(&mut self, mode: Mode) -> Result<Span, Error> {
+    fn next(&mut self, mode: Mode) -> Result<(), Error> {
         loop {
             let closing = self.inner.session().is_closing();
             let by = self.poll_timeout().and_then(deadline);
@@ -102,7 +102,7 @@ impl WebSocket {
             // A close frame that arrives is answered, and then there is a deadline.
             stream.set_pausing(!closing, self.timed);
             match self.inner.next(mode) {
-                Ok(span) => return Ok(span),
+                Ok(()) => return Ok(()),
                 Err(error) if error.is_timeout() => {
                     if !self.inner.io_mut().take_pause() && !self.expire() {
                         return Err(Error::from_core(error));

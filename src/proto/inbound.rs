@@ -1,8 +1,8 @@
 use core::{cell::Cell, ops::Range};
 
-use super::{Closing, Config, Control, Mode, Role, Span, Step};
+use super::{Closing, Config, Control, Mode, Role, Step};
 use crate::{
-    Kind, Limits, Message, MisuseError, ProtocolError,
+    Kind, Limits, Message, MisuseError, Part, ProtocolError,
     frame::{FrameHeader, MaskingKey, Opcode, Rules, Status, apply_mask, parse_body, rotate},
     utf8::{self, Validator},
 };
@@ -36,6 +36,7 @@ pub(crate) struct Inbound {
     text: Validator,
     frame: Frame,
     message: Option<Kind>,
+    shown: Shown,
     masked: bool,
     unchecked: bool,
     report_control: bool,
@@ -62,6 +63,16 @@ enum Frame {
     Close,
 }
 
+/// What the last poll found, for the caller: what is held, or the `len` bytes before `head` of a control frame.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+struct Shown {
+    kind: Kind,
+    first: bool,
+    fin: bool,
+    len: u8,
+}
+
 /// What decoding came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decoded {
@@ -69,12 +80,12 @@ enum Decoded {
     Receive,
     /// More bytes are needed, but the buffer is full.
     Grow,
-    /// A ping that is to be answered.
-    Ping(Span),
-    /// A message, a part of one, an answered ping or a pong.
-    Part(Span),
-    /// A close frame's payload.
-    Close(Span),
+    /// A ping that is to be answered, with so many bytes at `start`.
+    Ping(usize, usize),
+    /// A message, a part of one, an answered ping or a pong: see `shown`.
+    Part,
+    /// A close frame with so many bytes at `start`.
+    Close(usize, usize),
 }
 
 impl Inbound {
@@ -96,6 +107,7 @@ impl Inbound {
             text: Validator::new(),
             frame: Frame::None,
             message: None,
+            shown: Shown { kind: Kind::Binary, first: true, fin: true, len: 0 },
             masked: matches!(role, Role::Server),
             unchecked: config.skip_utf8_validation,
             report_control: config.report_control,
@@ -163,21 +175,21 @@ impl Inbound {
         match self.poll(rx, mode) {
             Ok(Decoded::Receive) => return Ok(Some(Step::Receive)),
             Ok(Decoded::Grow) => return Ok(Some(Step::Grow)),
-            Ok(Decoded::Ping(span)) => {
+            Ok(Decoded::Ping(start, len)) => {
                 if !control.closing.is_closing() {
-                    control.pong.store(slot, span.bytes(rx));
+                    control.pong.store(slot, rx.get(start..start + len).unwrap_or_default());
                 }
             }
-            Ok(Decoded::Part(span)) => {
+            Ok(Decoded::Part) => {
                 if self.message.is_none() {
                     control.closing.message_received();
                 }
-                if self.report_control || matches!(span.kind, Kind::Text | Kind::Binary) {
-                    return Ok(Some(Step::Part(span)));
+                if self.report_control || matches!(self.shown.kind, Kind::Text | Kind::Binary) {
+                    return Ok(Some(Step::Part));
                 }
             }
-            Ok(Decoded::Close(span)) => {
-                if let Err(error) = self.close(rx, span, &mut control.closing) {
+            Ok(Decoded::Close(start, len)) => {
+                if let Err(error) = self.close(rx, start, len, &mut control.closing) {
                     self.fail(&mut control.closing, error);
                 }
             }
@@ -187,10 +199,17 @@ impl Inbound {
     }
 
     /// Notes a close frame, and moves its reason to the front of the buffer, where it stays.
-    fn close(&mut self, rx: &mut [u8], span: Span, closing: &mut Closing) -> Result<(), ProtocolError> {
-        let (code, reason) = parse_body(span.bytes(rx))?;
+    fn close(
+        &mut self,
+        rx: &mut [u8],
+        start: usize,
+        len: usize,
+        closing: &mut Closing,
+    ) -> Result<(), ProtocolError> {
+        let end = start + len;
+        let (code, reason) = parse_body(rx.get(start..end).unwrap_or_default())?;
         let len = reason.len();
-        shift(rx, span.end - len..span.end, 0);
+        shift(rx, end - len..end, 0);
         self.set_discard(len);
         closing.set_received(code, u8::try_from(len).unwrap_or(0));
         Ok(())
@@ -209,16 +228,29 @@ impl Inbound {
         self.message.is_some()
     }
 
-    /// The message in `span`. The UTF-8 of text is checked here, where it may not have been before.
+    /// Where what was found lies in the buffer.
+    fn shown(&self) -> Range<usize> {
+        match self.shown.kind {
+            Kind::Text | Kind::Binary => self.base..self.keep,
+            Kind::Ping | Kind::Pong => self.head.saturating_sub(self.shown.len.into())..self.head,
+        }
+    }
+
+    /// The part that was found.
+    pub(crate) fn part<'b>(&self, rx: &'b [u8]) -> Part<'b> {
+        let Shown { kind, first, fin, .. } = self.shown;
+        Part { kind, first, fin, data: rx.get(self.shown()).unwrap_or_default() }
+    }
+
+    /// The message that was found. The UTF-8 of text is checked here, where it may not have been before.
     #[inline]
     pub(crate) fn message<'b>(
         &mut self,
-        span: Span,
         rx: &'b [u8],
         closing: &mut Closing,
     ) -> Result<Message<'b>, ProtocolError> {
-        let data = span.bytes(rx);
-        Ok(match span.kind {
+        let data = rx.get(self.shown()).unwrap_or_default();
+        Ok(match self.shown.kind {
             Kind::Text if self.unchecked => Message::UncheckedText(data),
             Kind::Text => match utf8::text(data) {
                 Ok(text) => Message::Text(text),
@@ -353,7 +385,7 @@ impl Inbound {
     /// Hands out what is held: a whole message, or in parts what there is of it.
     fn hand_out(&mut self, rx: &[u8], mode: Mode, fin: bool) -> Result<Decoded, ProtocolError> {
         let kind = self.message.unwrap_or(Kind::Binary);
-        let span = Span { kind, first: !self.begun, fin, start: self.base, end: self.keep };
+        self.shown = Shown { kind, first: !self.begun, fin, len: 0 };
         if mode == Mode::Parts {
             self.check(rx)?;
             if fin && kind == Kind::Text && !self.unchecked && !self.text.is_complete() {
@@ -366,7 +398,7 @@ impl Inbound {
         if fin {
             self.message = None;
         }
-        Ok(Decoded::Part(span))
+        Ok(Decoded::Part)
     }
 
     /// Decodes a control frame once its payload is there.
@@ -376,23 +408,24 @@ impl Inbound {
             return self.more(rx, missing).map(Some);
         }
         let (start, len) = (self.head, usize::try_from(self.left).unwrap_or_default());
-        let span = |kind| Span { kind, first: true, fin: true, start, end: start + len };
         if frame != Frame::Answered {
             self.unmask(rx, len);
         }
         if frame == Frame::Ping && self.report_control {
             // It stays until the next poll, which finds it answered.
             self.frame = Frame::Answered;
-            return Ok(Some(Decoded::Ping(span(Kind::Ping))));
+            return Ok(Some(Decoded::Ping(start, len)));
         }
         self.head += len;
         self.frame = Frame::None;
-        Ok(Some(match frame {
-            Frame::Ping => Decoded::Ping(span(Kind::Ping)),
-            Frame::Answered => Decoded::Part(span(Kind::Ping)),
-            Frame::Pong => Decoded::Part(span(Kind::Pong)),
-            _ => Decoded::Close(span(Kind::Binary)),
-        }))
+        let kind = match frame {
+            Frame::Ping => return Ok(Some(Decoded::Ping(start, len))),
+            Frame::Answered => Kind::Ping,
+            Frame::Pong => Kind::Pong,
+            _ => return Ok(Some(Decoded::Close(start, len))),
+        };
+        self.shown = Shown { kind, first: true, fin: true, len: u8::try_from(len).unwrap_or_default() };
+        Ok(Some(Decoded::Part))
     }
 
     /// Unmasks the next `len` bytes of the payload.

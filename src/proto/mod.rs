@@ -52,14 +52,14 @@
 //!
 //! impl<T: Read + Write, G: Random> Driver<T, G> {
 //!     fn recv(&mut self) -> Result<Message<'_>, Error> {
-//!         let span = loop {
+//!         loop {
 //!             match self.session.poll(&mut self.rx, &mut self.tx, &mut self.random, Mode::Whole)? {
-//!                 Step::Part(span) => break span,
+//!                 Step::Part => break,
 //!                 Step::Closed(closed) => return Err(Error::Ended(Failure::Closed(closed))),
 //!                 step => self.take(step)?,
 //!             }
-//!         };
-//!         match self.session.message(span, &self.rx) {
+//!         }
+//!         match self.session.message(&self.rx) {
 //!             Ok(message) => Ok(message),
 //!             Err(error) => {
 //!                 while let Ok(Step::Transmit) = self.session.poll_flush(&mut self.tx, &mut self.random) {
@@ -96,7 +96,7 @@
 //!                 self.session.received(n, self.rx.len()).map_err(Failure::from)?;
 //!             }
 //!             Step::Grow => self.session.overflow(), // or make `rx` longer
-//!             Step::Part(_) | Step::Closed(_) | Step::Done => {}
+//!             Step::Part | Step::Closed(_) | Step::Done => {}
 //!         }
 //!         Ok(())
 //!     }
@@ -133,7 +133,7 @@ pub(crate) use control::{Control, PongSlot};
 pub(crate) use inbound::Inbound;
 pub(crate) use outbound::{Outbound, Outgoing, cut};
 pub use session::Session;
-pub use step::{Failure, Mode, Span, Step};
+pub use step::{Failure, Mode, Step};
 
 use crate::frame::{FrameHeader, MAX_CONTROL_PAYLOAD};
 

@@ -127,7 +127,7 @@ impl Outbound {
             return if out.data.len() < self.taken { Err(MisuseError::NotTheSameMessage) } else { Ok(()) };
         }
         if self.progress == Progress::Open && self.taken > 0 {
-            return Err(MisuseError::Interrupted { taken: self.taken });
+            return Err(MisuseError::Interrupted { taken: u32::try_from(self.taken).unwrap_or(u32::MAX) });
         }
         match (out.kind, self.message) {
             (Kind::Ping | Kind::Pong, _) if out.data.len() > MAX_CONTROL_PAYLOAD => {

@@ -2,7 +2,7 @@ use core::{ops::Range, time::Duration};
 
 use super::{
     Closing, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, PongSlot, Role,
-    Span, Step, cut,
+    Step, cut,
 };
 use crate::{CloseCode, Closed, Kind, Message, MisuseError, Part, ProtocolError, Random, frame::MAX_REASON};
 
@@ -41,19 +41,20 @@ impl Session {
     ///
     /// # Errors
     /// [`MisuseError::BufferTooSmall`] below [`MIN_RX`] and [`MIN_TX`].
+    #[allow(clippy::cast_possible_truncation, reason = "131 and 256")]
     pub const fn check_buffers(rx: &[u8], tx: &[u8]) -> Result<(), MisuseError> {
         if rx.len() < MIN_RX {
-            return Err(MisuseError::BufferTooSmall { needed: MIN_RX });
+            return Err(MisuseError::BufferTooSmall { needed: MIN_RX as u16 });
         }
         if tx.len() < MIN_TX {
-            return Err(MisuseError::BufferTooSmall { needed: MIN_TX });
+            return Err(MisuseError::BufferTooSmall { needed: MIN_TX as u16 });
         }
         Ok(())
     }
 
     /// The next step towards receiving something: [`Step::Part`] when there is something.
     ///
-    /// What the previous [`Step::Part`] named is forgotten. Pings are answered, close frames too, on the way.
+    /// What the previous [`Step::Part`] found is forgotten. Pings are answered, close frames too, on the way.
     ///
     /// # Errors
     /// How the connection ended, at this and every later call; [`MisuseError::PartsPending`] for [`Mode::Whole`]
@@ -205,7 +206,7 @@ impl Session {
                 self.put_close(tx, random, code, reason);
             }
             match self.poll(rx, tx, random, Mode::Parts)? {
-                Step::Part(_) => {}
+                Step::Part => {}
                 step => return Ok(step),
             }
         }
@@ -268,20 +269,20 @@ impl Session {
         self.inbound.fail(&mut self.control.closing, ProtocolError::MessageTooLarge);
     }
 
-    /// The message that [`Step::Part`] named in [`Mode::Whole`]. Call it once for each: this is where the UTF-8 of text
+    /// The message that [`Step::Part`] found in [`Mode::Whole`]. Call it once for each: this is where the UTF-8 of text
     /// that arrived at once is checked.
     ///
     /// # Errors
     /// [`ProtocolError::InvalidUtf8`]; the connection is failed then, and [`poll_flush`](Self::poll_flush) tells the peer.
     #[inline]
-    pub fn message<'b>(&mut self, span: Span, rx: &'b [u8]) -> Result<Message<'b>, ProtocolError> {
-        self.inbound.message(span, rx, &mut self.control.closing)
+    pub fn message<'b>(&mut self, rx: &'b [u8]) -> Result<Message<'b>, ProtocolError> {
+        self.inbound.message(rx, &mut self.control.closing)
     }
 
-    /// The part that [`Step::Part`] named in [`Mode::Parts`].
+    /// The part that [`Step::Part`] found in [`Mode::Parts`].
     #[must_use]
-    pub fn part<'b>(&self, span: Span, rx: &'b [u8]) -> Part<'b> {
-        span.part(rx)
+    pub fn part<'b>(&self, rx: &'b [u8]) -> Part<'b> {
+        self.inbound.part(rx)
     }
 
     /// What an error of the transport means: `None` that it is news, otherwise how the connection had ended before.

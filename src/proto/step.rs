@@ -1,4 +1,4 @@
-use crate::{Closed, Error, Kind, MisuseError, Part, ProtocolError};
+use crate::{Closed, Error, MisuseError, ProtocolError};
 
 /// What the driver is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,9 @@ pub enum Step {
     Receive,
     /// The receive buffer is full: make it larger, or call [`overflow`](super::Session::overflow).
     Grow,
-    /// Something for the caller; [`message`](super::Session::message) or [`part`](super::Session::part) shows it.
-    Part(Span),
+    /// Something for the caller: [`message`](super::Session::message) or [`part`](super::Session::part) shows it, until
+    /// the next poll.
+    Part,
     /// The closing handshake is over: drop the transport.
     Closed(Closed),
     /// What was asked for is done.
@@ -37,27 +38,6 @@ pub enum Mode {
     Whole,
     /// As they come.
     Parts,
-}
-
-/// Where something received lies in the receive buffer. Good until the next poll.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Span {
-    pub(super) kind: Kind,
-    pub(super) first: bool,
-    pub(super) fin: bool,
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
-
-impl Span {
-    pub(crate) fn bytes<'b>(&self, rx: &'b [u8]) -> &'b [u8] {
-        rx.get(self.start..self.end).unwrap_or_default()
-    }
-
-    pub(crate) fn part<'b>(&self, rx: &'b [u8]) -> Part<'b> {
-        Part { kind: self.kind, first: self.first, fin: self.fin, data: self.bytes(rx) }
-    }
 }
 
 /// Why a session cannot go on, or not with this call.

@@ -371,7 +371,7 @@ fn the_deadline_of_a_message() {
             ws.session().handle_timeout(Duration::from_secs(1018));
             assert_eq!(ws.recv(), Err(TIMED_OUT));
             ws.session().handle_timeout(Duration::from_secs(1019));
-            assert_eq!(ws.recv(), Err(Error::Protocol(sockling::ProtocolError::MessageTimeout)));
+            assert_eq!(ws.recv(), Err(Error::Protocol(ProtocolError::MessageTimeout)));
             assert_eq!(closes(io), [close_body(1008, "")]);
         });
     }

@@ -100,7 +100,7 @@ fn an_interrupted_send() {
             assert_eq!(ws.send(Message::Binary(&big)), Err(TIMED_OUT));
             let taken = ws.session().interrupted().unwrap();
             assert!((200..big.len()).contains(&taken), "{taken}");
-            let interrupted = Err(Error::Misuse(Interrupted { taken }));
+            let interrupted = Err(Error::Misuse(Interrupted { taken: taken as u32 }));
             assert_eq!(ws.send(Message::Text("another")), interrupted);
             assert_eq!(ws.send(Message::Ping(b"another")), interrupted);
             assert_eq!(ws.feed(Message::Text("another")), interrupted);
@@ -158,7 +158,7 @@ fn buffers_that_are_too_small() {
     {
         let session = || Session::new(Role::Client, &Config::DEFAULT);
         let io = || Script::new(&[], 1);
-        let error = Some(BufferTooSmall { needed });
+        let error = Some(BufferTooSmall { needed: needed as u16 });
         let (rx, tx) = (vec![0; rx], vec![0; tx]);
         let made = blocking::WebSocket::from_parts(io(), session(), Counter(0), rx.clone(), tx.clone());
         assert_eq!(made.err(), error);

@@ -218,11 +218,11 @@ impl End {
             _ => Mode::Parts,
         };
         let step = self.session.poll(&mut self.rx, &mut self.tx, &mut self.keys, mode)?;
-        if let Step::Part(span) = step {
+        if step == Step::Part {
             if mode == Mode::Whole {
-                self.got.push(Got::from(self.session.message(span, &self.rx)?));
+                self.got.push(Got::from(self.session.message(&self.rx)?));
             } else {
-                let piece = Piece::from(self.session.part(span, &self.rx));
+                let piece = Piece::from(self.session.part(&self.rx));
                 if matches!(piece.kind, Kind::Text | Kind::Binary) {
                     self.joining = !piece.fin;
                 }
@@ -281,7 +281,7 @@ impl End {
                 self.session.received(n, self.rx.len()).unwrap();
             }
             Ok(Step::Grow) => self.session.overflow(),
-            Ok(Step::Part(_)) => {}
+            Ok(Step::Part) => {}
             Ok(Step::Done) => {
                 self.todo.pop_front();
                 self.under_way = false;
