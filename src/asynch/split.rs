@@ -214,7 +214,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_,
     pub async fn recv(&mut self) -> Result<Message<'_>, Error<RIo::Error>> {
         self.next(Mode::Whole).await?;
         let (inbound, shared) = (&mut *self.inbound, self.shared);
-        match shared.with(|control| inbound.message(self.rx.bytes(), &mut control.closing)) {
+        match shared.with(|control| inbound.message(self.rx.bytes(), control)) {
             Ok(message) => Ok(message),
             Err(error) => {
                 // The peer is told; that it could not be told is the lesser news.

@@ -192,7 +192,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
 
     pub(crate) fn message(&mut self) -> Result<Message<'_>, Error<RIo::Error>> {
         let Self { inbound, rx, shared, .. } = self;
-        let message = inbound.message(rx.bytes(), &mut lock(&shared.owed).control.closing);
+        let message = inbound.message(rx.bytes(), &mut lock(&shared.owed).control);
         message.map_err(|error| {
             // The peer is told; that it could not be told is the lesser news.
             let _ = lock(&shared.out).drain(&shared.owed);

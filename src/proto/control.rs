@@ -9,6 +9,10 @@ use crate::frame::MAX_CONTROL_PAYLOAD;
 pub(crate) struct Control {
     pub(crate) closing: Closing,
     pub(crate) pong: PongSlot,
+    /// Whether pings and pongs are shown to the caller.
+    pub(crate) report: bool,
+    /// Whether text is handed out unchecked.
+    pub(crate) unchecked: bool,
 }
 
 impl Control {

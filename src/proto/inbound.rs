@@ -38,14 +38,10 @@ pub(crate) struct Inbound {
     message: Option<Kind>,
     shown: Shown,
     masked: bool,
-    unchecked: bool,
-    report_control: bool,
     /// The held bytes were handed out: the next poll forgets them.
     handed: bool,
     /// Some part of the current message was handed out.
     begun: bool,
-    /// "After receiving a Close frame, [...] any further data [is] discarded": only the end of the stream matters.
-    discard: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +49,9 @@ pub(crate) struct Inbound {
 enum Frame {
     /// Between two frames.
     None,
-    Data {
-        fin: bool,
-    },
+    Data,
+    /// Of the last frame of its message.
+    LastData,
     Ping,
     /// A ping whose pong is owed, and which is reported once that was sent.
     Answered,
@@ -63,14 +59,13 @@ enum Frame {
     Close,
 }
 
-/// What the last poll found, for the caller: what is held, or the `len` bytes before `head` of a control frame.
+/// What the last poll found, for the caller: what is held, or the `left` bytes before `head` of a control frame.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Shown {
     kind: Kind,
     first: bool,
     fin: bool,
-    len: u8,
 }
 
 /// What decoding came to.
@@ -107,13 +102,10 @@ impl Inbound {
             text: Validator::new(),
             frame: Frame::None,
             message: None,
-            shown: Shown { kind: Kind::Binary, first: true, fin: true, len: 0 },
+            shown: Shown { kind: Kind::Binary, first: true, fin: true },
             masked: matches!(role, Role::Server),
-            unchecked: config.skip_utf8_validation,
-            report_control: config.report_control,
             handed: false,
             begun: false,
-            discard: false,
         }
     }
 
@@ -133,7 +125,7 @@ impl Inbound {
     fn room(&self, len: usize) -> usize {
         const AHEAD: usize = 17 << 10;
         let left = match self.frame {
-            Frame::Data { .. } => usize::try_from(self.left).unwrap_or(usize::MAX),
+            Frame::Data | Frame::LastData => self.left(),
             _ => 0,
         };
         let most = if left < AHEAD / 4 { AHEAD } else { left };
@@ -145,15 +137,13 @@ impl Inbound {
         if n > self.room(len) {
             return Err(MisuseError::ImpossibleCount);
         }
-        if !self.discard {
-            self.tail += n;
-        }
+        self.tail += n;
         Ok(())
     }
 
     /// Forgets all that is in the buffer but the `kept` bytes at its front, and all that is still to come.
     fn set_discard(&mut self, kept: usize) {
-        self.discard = true;
+        self.frame = Frame::None;
         (self.base, self.keep, self.head, self.tail) = (kept, kept, kept, kept);
     }
 
@@ -172,7 +162,12 @@ impl Inbound {
         if mode == Mode::Whole && self.begun {
             return Err(MisuseError::PartsPending);
         }
-        match self.poll(rx, mode) {
+        if !control.closing.is_receiving() {
+            // Only the end of the stream matters any more.
+            (self.head, self.tail) = (self.keep, self.keep);
+            return Ok(Some(Step::Receive));
+        }
+        match self.poll(rx, mode, control) {
             Ok(Decoded::Receive) => return Ok(Some(Step::Receive)),
             Ok(Decoded::Grow) => return Ok(Some(Step::Grow)),
             Ok(Decoded::Ping(start, len)) => {
@@ -184,7 +179,7 @@ impl Inbound {
                 if self.message.is_none() {
                     control.closing.message_received();
                 }
-                if self.report_control || matches!(self.shown.kind, Kind::Text | Kind::Binary) {
+                if control.report || matches!(self.shown.kind, Kind::Text | Kind::Binary) {
                     return Ok(Some(Step::Part));
                 }
             }
@@ -232,7 +227,7 @@ impl Inbound {
     fn shown(&self) -> Range<usize> {
         match self.shown.kind {
             Kind::Text | Kind::Binary => self.base..self.keep,
-            Kind::Ping | Kind::Pong => self.head.saturating_sub(self.shown.len.into())..self.head,
+            Kind::Ping | Kind::Pong => self.head.saturating_sub(self.left())..self.head,
         }
     }
 
@@ -247,15 +242,15 @@ impl Inbound {
     pub(crate) fn message<'b>(
         &mut self,
         rx: &'b [u8],
-        closing: &mut Closing,
+        control: &mut Control,
     ) -> Result<Message<'b>, ProtocolError> {
         let data = rx.get(self.shown()).unwrap_or_default();
         Ok(match self.shown.kind {
-            Kind::Text if self.unchecked => Message::UncheckedText(data),
+            Kind::Text if control.unchecked => Message::UncheckedText(data),
             Kind::Text => match utf8::text(data) {
                 Ok(text) => Message::Text(text),
                 Err(error) => {
-                    self.fail(closing, error);
+                    self.fail(&mut control.closing, error);
                     return Err(error);
                 }
             },
@@ -265,10 +260,7 @@ impl Inbound {
         })
     }
 
-    fn poll(&mut self, rx: &mut [u8], mode: Mode) -> Result<Decoded, ProtocolError> {
-        if self.discard {
-            return Ok(Decoded::Receive);
-        }
+    fn poll(&mut self, rx: &mut [u8], mode: Mode, control: &Control) -> Result<Decoded, ProtocolError> {
         if self.handed || self.base == self.keep {
             self.handed = false;
             self.base = self.head;
@@ -279,13 +271,14 @@ impl Inbound {
         }
         if mode == Mode::Parts && self.keep > self.base {
             // What a dropped call for a whole message has assembled.
-            return self.hand_out(rx, mode, false);
+            return self.hand_out(rx, mode, control, false);
         }
         loop {
             let decoded = match self.frame {
-                Frame::None => self.begin(rx)?,
-                Frame::Data { fin } => self.data(rx, mode, fin)?,
-                control => self.control(rx, control)?,
+                Frame::None => self.begin(rx, control)?,
+                Frame::Data => self.data(rx, mode, control, false)?,
+                Frame::LastData => self.data(rx, mode, control, true)?,
+                frame => self.control(rx, control, frame)?,
             };
             if let Some(decoded) = decoded {
                 return Ok(decoded);
@@ -295,11 +288,11 @@ impl Inbound {
 
     /// Decodes the header of the next frame.
     #[inline]
-    fn begin(&mut self, rx: &mut [u8]) -> Result<Option<Decoded>, ProtocolError> {
+    fn begin(&mut self, rx: &mut [u8], control: &Control) -> Result<Option<Decoded>, ProtocolError> {
         let rules = Rules { masked: self.masked, rsv: 0 };
         let undecoded = rx.get(self.head..self.tail).unwrap_or_default();
         let Status::Complete((header, used)) = FrameHeader::parse(undecoded, rules)? else {
-            return self.more(rx, FrameHeader::MAX_LEN).map(Some);
+            return self.more(rx, control, FrameHeader::MAX_LEN).map(Some);
         };
         trace!("received {} frame, fin {}, {} bytes", header.opcode, header.fin, header.payload_len);
         self.frame = match header.opcode {
@@ -308,7 +301,7 @@ impl Inbound {
             Opcode::Close => Frame::Close,
             data => {
                 self.begin_data(data, &header)?;
-                Frame::Data { fin: header.fin }
+                if header.fin { Frame::LastData } else { Frame::Data }
             }
         };
         self.head += used;
@@ -354,8 +347,14 @@ impl Inbound {
 
     /// Decodes what has arrived of a data frame's payload.
     #[inline]
-    fn data(&mut self, rx: &mut [u8], mode: Mode, fin: bool) -> Result<Option<Decoded>, ProtocolError> {
-        let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.tail - self.head);
+    fn data(
+        &mut self,
+        rx: &mut [u8],
+        mode: Mode,
+        control: &Control,
+        fin: bool,
+    ) -> Result<Option<Decoded>, ProtocolError> {
+        let taken = self.left().min(self.tail - self.head);
         self.unmask(rx, taken);
         self.left -= taken as u64;
         if self.head != self.keep {
@@ -373,22 +372,27 @@ impl Inbound {
         }
         let fin = complete && fin;
         if fin || mode == Mode::Parts && self.keep > self.base {
-            return self.hand_out(rx, mode, fin).map(Some);
+            return self.hand_out(rx, mode, control, fin).map(Some);
         }
         if complete {
             return Ok(None);
         }
-        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        self.more(rx, left).map(Some)
+        self.more(rx, control, self.left()).map(Some)
     }
 
     /// Hands out what is held: a whole message, or in parts what there is of it.
-    fn hand_out(&mut self, rx: &[u8], mode: Mode, fin: bool) -> Result<Decoded, ProtocolError> {
+    fn hand_out(
+        &mut self,
+        rx: &[u8],
+        mode: Mode,
+        control: &Control,
+        fin: bool,
+    ) -> Result<Decoded, ProtocolError> {
         let kind = self.message.unwrap_or(Kind::Binary);
-        self.shown = Shown { kind, first: !self.begun, fin, len: 0 };
+        self.shown = Shown { kind, first: !self.begun, fin };
         if mode == Mode::Parts {
-            self.check(rx)?;
-            if fin && kind == Kind::Text && !self.unchecked && !self.text.is_complete() {
+            self.check(rx, control)?;
+            if fin && kind == Kind::Text && !control.unchecked && !self.text.is_complete() {
                 return Err(ProtocolError::InvalidUtf8);
             }
             self.checked = 0;
@@ -402,16 +406,21 @@ impl Inbound {
     }
 
     /// Decodes a control frame once its payload is there.
-    fn control(&mut self, rx: &mut [u8], frame: Frame) -> Result<Option<Decoded>, ProtocolError> {
-        let missing = usize::try_from(self.left).unwrap_or(usize::MAX).saturating_sub(self.tail - self.head);
+    fn control(
+        &mut self,
+        rx: &mut [u8],
+        control: &Control,
+        frame: Frame,
+    ) -> Result<Option<Decoded>, ProtocolError> {
+        let missing = self.left().saturating_sub(self.tail - self.head);
         if missing > 0 {
-            return self.more(rx, missing).map(Some);
+            return self.more(rx, control, missing).map(Some);
         }
-        let (start, len) = (self.head, usize::try_from(self.left).unwrap_or_default());
+        let (start, len) = (self.head, self.left());
         if frame != Frame::Answered {
             self.unmask(rx, len);
         }
-        if frame == Frame::Ping && self.report_control {
+        if frame == Frame::Ping && control.report {
             // It stays until the next poll, which finds it answered.
             self.frame = Frame::Answered;
             return Ok(Some(Decoded::Ping(start, len)));
@@ -424,8 +433,14 @@ impl Inbound {
             Frame::Pong => Kind::Pong,
             _ => return Ok(Some(Decoded::Close(start, len))),
         };
-        self.shown = Shown { kind, first: true, fin: true, len: u8::try_from(len).unwrap_or_default() };
+        self.shown = Shown { kind, first: true, fin: true };
         Ok(Some(Decoded::Part))
+    }
+
+    /// What is still to come of the payload; of a control frame all of it.
+    #[inline]
+    fn left(&self) -> usize {
+        usize::try_from(self.left).unwrap_or(usize::MAX)
     }
 
     /// Unmasks the next `len` bytes of the payload.
@@ -438,8 +453,8 @@ impl Inbound {
     }
 
     /// Checks the text that is held and was not checked yet.
-    fn check(&mut self, rx: &[u8]) -> Result<(), ProtocolError> {
-        if self.message == Some(Kind::Text) && !self.unchecked {
+    fn check(&mut self, rx: &[u8], control: &Control) -> Result<(), ProtocolError> {
+        if self.message == Some(Kind::Text) && !control.unchecked {
             let unseen = rx.get(self.base + self.checked..self.keep).unwrap_or_default();
             self.text.push(unseen)?;
             self.checked = self.keep - self.base;
@@ -448,9 +463,9 @@ impl Inbound {
     }
 
     /// Makes room for `wanted` bytes, as far as that goes.
-    fn more(&mut self, rx: &mut [u8], wanted: usize) -> Result<Decoded, ProtocolError> {
+    fn more(&mut self, rx: &mut [u8], control: &Control, wanted: usize) -> Result<Decoded, ProtocolError> {
         // The wait may be long: "as soon as the offending byte has arrived" is now.
-        self.check(rx)?;
+        self.check(rx, control)?;
         let there = self.keep - self.base + (self.tail - self.head);
         let cheap = there <= self.base / 8;
         if (cheap || rx.len().saturating_sub(self.tail) < wanted) && (self.base > 0 || self.head > self.keep)

@@ -24,7 +24,12 @@ impl Session {
         Self {
             inbound: Inbound::new(role, config),
             outbound: Outbound::new(role),
-            control: Control { closing: Closing::new(role, config), pong: PongSlot::EMPTY },
+            control: Control {
+                closing: Closing::new(role, config),
+                pong: PongSlot::EMPTY,
+                report: config.report_control,
+                unchecked: config.skip_utf8_validation,
+            },
         }
     }
 
@@ -276,7 +281,7 @@ impl Session {
     /// [`ProtocolError::InvalidUtf8`]; the connection is failed then, and [`poll_flush`](Self::poll_flush) tells the peer.
     #[inline]
     pub fn message<'b>(&mut self, rx: &'b [u8]) -> Result<Message<'b>, ProtocolError> {
-        self.inbound.message(rx, &mut self.control.closing)
+        self.inbound.message(rx, &mut self.control)
     }
 
     /// The part that [`Step::Part`] found in [`Mode::Parts`].
