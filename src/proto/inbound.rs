@@ -120,15 +120,21 @@ impl Inbound {
         rx.get_mut(self.tail..end).unwrap_or_default()
     }
 
-    /// How much is read at once: what is known to come of a large frame, so that nothing behind it has to be moved
-    /// later; else little enough to stay in the fastest cache.
+    /// How much is read at once: little enough to stay in the fastest cache, and of a large frame no more than is known
+    /// to come, so that nothing behind it has to be moved later.
     fn room(&self, len: usize) -> usize {
         const AHEAD: usize = 17 << 10;
+        const AHEAD_LEFT: usize = AHEAD / 4;
         let left = match self.frame {
             Frame::Data | Frame::LastData => self.left(),
             _ => 0,
         };
-        let most = if left < AHEAD / 4 { AHEAD } else { left };
+        let most = match left {
+            ..AHEAD_LEFT => AHEAD,
+            // It is unmasked while it is in the cache.
+            left if self.masked => left.min(AHEAD),
+            left => left,
+        };
         len.saturating_sub(self.tail).min(most)
     }
 
