@@ -381,6 +381,8 @@ impl Inbound {
             return self.hand_out(rx, mode, control, fin).map(Some);
         }
         if complete {
+            // "as soon as the offending byte has arrived": before the next frame can break another rule.
+            self.check(rx, control)?;
             return Ok(None);
         }
         self.more(rx, control, self.left()).map(Some)

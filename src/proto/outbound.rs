@@ -162,7 +162,9 @@ impl Outbound {
             return Err(MisuseError::Closing);
         }
         let rest = out.data.get(self.taken..).unwrap_or_default();
-        let fits = self.fits(data.len().saturating_sub(self.end));
+        let Some(fits) = self.fits(data) else {
+            return Ok(false);
+        };
         if rest.len() > fits && self.end > 0 {
             return Ok(false);
         }
@@ -259,19 +261,20 @@ impl Outbound {
     }
 
     fn has_room(&self, data: &[u8], payload: usize) -> bool {
-        payload <= self.fits(data.len().saturating_sub(self.end))
+        self.fits(data).is_some_and(|fits| payload <= fits)
     }
 
-    /// The largest payload that fits in `room` bytes with its header.
-    const fn fits(&self, room: usize) -> usize {
-        let room = room.saturating_sub(if self.masked { 6 } else { 2 });
-        match room {
+    /// The largest payload that fits behind what was put, with its header; `None` if not even an empty one does.
+    fn fits(&self, data: &[u8]) -> Option<usize> {
+        let header = if self.masked { 6 } else { 2 };
+        let room = data.len().checked_sub(self.end)?.checked_sub(header)?;
+        Some(match room {
             0..=125 => room,
             126..=127 => 125,
             128..=0x1_0001 => room - 2,
             0x1_0002..=0x1_0007 => 0xFFFF,
             _ => room - 8,
-        }
+        })
     }
 
     /// Appends one frame; the caller has made sure that it fits.

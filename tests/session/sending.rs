@@ -5,7 +5,7 @@ use sockling::{Error, Kind, MIN_TX, Message, Role};
 use crate::support::{
     Counter, Script, Seen,
     drive::{Got, ROLES, Setup, TIMED_OUT, wire},
-    frame,
+    frame, frames,
 };
 
 /// Data frames of a wire, joined to messages: opcode, payload, number of frames.
@@ -272,5 +272,28 @@ fn closing_with_something_to_be_sent() {
                 "the message stays unfinished"
             );
         });
+    }
+}
+
+/// A frame waits for room even if it has no payload: nothing of it may get lost in a full buffer.
+#[test]
+fn empty_frames_behind_a_full_buffer() {
+    for role in ROLES {
+        for fed in 100..=131 {
+            for closes in [false, true] {
+                Setup::new(role).tx(MIN_TX).each_hanging(&[], |ws, io| {
+                    ws.feed(Message::Binary(&vec![7; fed])).unwrap();
+                    if closes {
+                        assert_eq!(ws.close(1005, ""), Err(TIMED_OUT));
+                    } else {
+                        ws.feed(Message::Text("")).unwrap();
+                        ws.send(Message::Pong(b"")).unwrap();
+                    }
+                    let sent: Vec<u8> = frames(&io.output.borrow()).iter().map(|f| f.first).collect();
+                    let last: &[u8] = if closes { &[0x88] } else { &[0x81, 0x8A] };
+                    assert!(sent.ends_with(last), "{fed}: {sent:x?}");
+                });
+            }
+        }
     }
 }

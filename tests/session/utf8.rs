@@ -158,3 +158,13 @@ fn long_texts() {
         }
     }
 }
+
+/// What is wrong with a fragment counts before what is wrong with the next frame, however the bytes are cut.
+#[test]
+fn a_bad_fragment_before_a_frame_that_breaks_another_rule() {
+    for role in ROLES {
+        let input = wire(role, &[(0x01, b"ok\xff"), (0x83, b"")]);
+        let end = Setup::new(role).hanging(&input).end;
+        assert_eq!(end, Error::Protocol(ProtocolError::InvalidUtf8), "{role:?}");
+    }
+}
