@@ -31,6 +31,8 @@ mod random;
 
 pub mod asynch;
 pub mod blocking;
+#[cfg(feature = "deflate")]
+pub mod extension;
 pub mod frame;
 pub mod handshake;
 pub mod http;

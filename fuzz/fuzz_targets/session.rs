@@ -252,13 +252,13 @@ impl Run {
         let kind = pick(u, &[Kind::Text, Kind::Binary, Kind::Ping, Kind::Pong]);
         let most = if matches!(kind, Kind::Ping | Kind::Pong) { 130 } else { 2000 };
         let data = self.mark(kind, data(u, kind, most));
-        let flush = byte(u) % 4 != 0;
+        let flush = !byte(u).is_multiple_of(4);
         self.begin(Sending { kind, data, part: None, flush });
     }
 
     fn send_part(&mut self, u: &mut Unstructured<'_>) {
         let kind = match &self.open {
-            Some((kind, _)) if byte(u) % 16 != 0 => *kind,
+            Some((kind, _)) if !byte(u).is_multiple_of(16) => *kind,
             _ => pick(u, &[Kind::Text, Kind::Binary]),
         };
         let data = self.mark(kind, data(u, kind, 1000));
