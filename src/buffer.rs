@@ -66,3 +66,6 @@ impl Buffer for Growing {
         true
     }
 }
+
+#[cfg(feature = "std")]
+format_by_name!("Growing", [] Growing);

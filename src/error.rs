@@ -268,9 +268,7 @@ impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
-            Self::Protocol(error) => Some(error),
-            Self::Handshake(error) => Some(error),
-            Self::Misuse(error) => Some(error),
+            // The others say all themselves.
             _ => None,
         }
     }

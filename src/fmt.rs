@@ -10,3 +10,15 @@ macro_rules! trace {
         let _ = ($(&$arg,)*);
     }};
 }
+
+/// Lets `defmt` show a type by its name: what it holds is the caller's, or not for a log.
+macro_rules! format_by_name {
+    ($name:literal, [$($generic:ident),*] $type:ty) => {
+        #[cfg(feature = "defmt")]
+        impl<$($generic),*> ::defmt::Format for $type {
+            fn format(&self, f: ::defmt::Formatter<'_>) {
+                ::defmt::write!(f, $name);
+            }
+        }
+    };
+}

@@ -27,6 +27,9 @@ impl<R: CryptoRng + ?Sized> Random for R {
 pub struct RandCore06<R>(pub R);
 
 #[cfg(feature = "rand_core_06")]
+format_by_name!("RandCore06", [R] RandCore06<R>);
+
+#[cfg(feature = "rand_core_06")]
 impl<R: rand_core_06::RngCore + rand_core_06::CryptoRng> Random for RandCore06<R> {
     fn fill(&mut self, dest: &mut [u8]) {
         self.0.fill_bytes(dest);
@@ -37,6 +40,9 @@ impl<R: rand_core_06::RngCore + rand_core_06::CryptoRng> Random for RandCore06<R
 #[cfg(feature = "rand_core_09")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandCore09<R>(pub R);
+
+#[cfg(feature = "rand_core_09")]
+format_by_name!("RandCore09", [R] RandCore09<R>);
 
 #[cfg(feature = "rand_core_09")]
 impl<R: rand_core_09::CryptoRng> Random for RandCore09<R> {

@@ -208,3 +208,33 @@ fn parts_dropped_at_every_await() {
         assert_eq!(seen.iter().filter(|f| f.first & 0x80 != 0).count(), 2, "one FIN and one pong");
     }
 }
+
+#[test]
+fn close_dropped_at_every_await() {
+    for role in [Role::Client, Role::Server] {
+        let key = if role == Role::Server { KEY } else { None };
+        let wire =
+            [frame(0x81, b"late", key), frame(0x89, b"?", key), frame(0x88, &close_body(4000, "why"), key)]
+                .concat();
+        for step in STEPS {
+            let io = Script::new(&wire, step).gated();
+            let mut ws =
+                asynch::WebSocket::from_parts(io.clone(), session(role), Counter(0), [0; 512], [0; 256])
+                    .unwrap();
+            // Something is still to be written.
+            while once(ws.feed("fed")).is_none() {}
+            let closed = loop {
+                if let Some(closed) = once(ws.close(CloseCode::GOING_AWAY, "bye")) {
+                    break closed.unwrap();
+                }
+            };
+            assert_eq!(closed, Closed { received: Some(CloseCode(4000)), sent: Some(CloseCode::GOING_AWAY) });
+            assert_eq!(ws.close_reason(), "why");
+            let seen: Vec<(u8, Vec<u8>)> =
+                frames(&io.output.borrow()).into_iter().map(|frame| (frame.first, frame.payload)).collect();
+            assert_eq!(seen, [(0x81, b"fed".to_vec()), (0x88, close_body(1001, "bye"))]);
+            // Once more is no harm.
+            assert_eq!(once(ws.close(CloseCode::NORMAL, "")), Some(Ok(closed)));
+        }
+    }
+}

@@ -417,6 +417,10 @@ impl<WIo: Write, G: Random> Writer<'_, '_, WIo, G> {
     }
 }
 
+format_by_name!("Split", [RIo, WIo, G, R] Split<'_, RIo, WIo, G, R>);
+format_by_name!("Reader", [RIo, WIo, G, R] Reader<'_, '_, RIo, WIo, G, R>);
+format_by_name!("Writer", [WIo, G] Writer<'_, '_, WIo, G>);
+
 /// Polls once: what is not ready now is dropped.
 async fn now_or_never<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     poll_fn(|cx| match future.as_mut().poll(cx) {

@@ -26,6 +26,7 @@ pub fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
 
 /// An opening handshake that failed, and what is left of it.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Refused<E, R> {
     /// Why.
     pub error: Error<E>,

@@ -341,3 +341,6 @@ impl<WIo: Write, G: Random> Writer<WIo, G> {
         }
     }
 }
+
+format_by_name!("Reader", [RIo, WIo, G, R] Reader<RIo, WIo, G, R>);
+format_by_name!("Writer", [WIo, G] Writer<WIo, G>);

@@ -435,6 +435,8 @@ impl Output<'_> {
     }
 }
 
+format_by_name!("Compress", [] Compress);
+
 #[cfg(test)]
 mod tests {
     extern crate std;

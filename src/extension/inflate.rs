@@ -450,6 +450,8 @@ impl Inflate {
 
 const END_OF_BLOCK: u16 = 256;
 
+format_by_name!("Inflate", [] Inflate);
+
 #[cfg(test)]
 mod tests {
     use super::*;

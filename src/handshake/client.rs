@@ -367,5 +367,7 @@ impl fmt::Debug for ClientHandshake<'_> {
     }
 }
 
+format_by_name!("ClientHandshake", [] ClientHandshake<'_>);
+
 #[cfg(test)]
 mod tests;

@@ -203,3 +203,5 @@ fn split_uri(uri: &[u8]) -> Option<(&[u8], &[u8])> {
     let (scheme, rest) = uri.split_at_checked(at)?;
     Some((scheme, rest.strip_prefix(b"://")?))
 }
+
+format_by_name!("RequestHead", [] RequestHead<'_>);

@@ -289,5 +289,7 @@ impl fmt::Debug for ServerHandshake<'_> {
     }
 }
 
+format_by_name!("ServerHandshake", [] ServerHandshake<'_>);
+
 #[cfg(test)]
 mod tests;

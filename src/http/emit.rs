@@ -60,3 +60,5 @@ impl<'b> Emitter<'b> {
         self.at.saturating_sub(self.skip).min(self.out.len())
     }
 }
+
+format_by_name!("Emitter", [] Emitter<'_>);

@@ -178,6 +178,8 @@ fn quoted(input: &[u8]) -> IResult<&[u8], &[u8], ()> {
     delimited(tag(&b"\""[..]), inner, tag(&b"\""[..])).parse(input)
 }
 
+format_by_name!("Extensions", [] Extensions<'_>);
+
 #[cfg(test)]
 mod tests {
     extern crate std;

@@ -228,14 +228,11 @@ fn remedy(error: &rustls::Error) -> &'static str {
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Url(error) => Some(error),
             Self::Dns { source, .. } | Self::Connect { source, .. } => Some(source),
             Self::Roots(error) | Self::Tls(error) | Self::Certificate { source: error, .. } => Some(error),
-            Self::Handshake(error) => Some(error),
-            Self::Protocol(error) => Some(error),
-            Self::Misuse(error) => Some(error),
             Self::Random(error) | Self::Io(error) => Some(error),
-            Self::Timeout(_) | Self::Status(_) | Self::Closed(_) | Self::ConnectionLost => None,
+            // The others say all themselves.
+            _ => None,
         }
     }
 }
