@@ -106,7 +106,8 @@ pub async fn serve(listener: TcpListener, config: Config) -> anyhow::Result<()> 
         };
         tokio::spawn(async move {
             let _ = tcp.set_nodelay(true);
-            let (rx, tx) = (Growing::new(64 << 10, 64 << 20), vec![0; 64 << 10]);
+            let most = usize::try_from(config.limits.max_message).unwrap_or(usize::MAX).saturating_add(256);
+            let (rx, tx) = (Growing::new(64 << 10, most), vec![0; 64 << 10]);
             let handshake = sockling::asynch::accept(FromTokio::new(tcp), &config, rx, tx, |request| {
                 match request.choose(crate::SUBPROTOCOLS) {
                     Some(chosen) => Response::accept().subprotocol(chosen),
