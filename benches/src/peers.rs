@@ -19,9 +19,9 @@ pub struct Peer {
     pub ours: bool,
     /// Whether we mean to be faster in every cell.
     pub to_beat: bool,
-    /// Receives so many messages, as a server or as a client.
+    /// Receives messages, as a server or as a client.
     pub recv: fn(bool, Input) -> Run,
-    /// Sends a binary message so many times.
+    /// Sends a binary message again and again.
     pub send: fn(Output, Bytes) -> Run,
 }
 

@@ -40,7 +40,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use peers::Peer;
+use peers::{Peer, Run};
 use wire::{Input, Kind, Output};
 
 const SIZES: [(usize, &str); 4] =
@@ -110,15 +110,14 @@ impl Case {
         }
     }
 
-    /// Something that moves as many messages as it is told to.
-    fn run(self, peer: &Peer, len: usize) -> Box<dyn FnMut(u64)> {
+    fn run(self, peer: &Peer, len: usize) -> Run {
         match self {
             Self::Recv { server, kind } => (peer.recv)(server, Input::new(kind, len, server)),
             Self::Send => (peer.send)(Output::default(), wire::payload(Kind::Binary, len)),
         }
     }
 
-    fn limit(self, len: usize) -> Box<dyn FnMut(u64)> {
+    fn limit(self, len: usize) -> Run {
         match self {
             Self::Recv { kind, .. } => {
                 let mut input = Input::new(kind, len, false);
@@ -201,7 +200,7 @@ fn print(plan: &Plan, rows: &[Row]) {
 }
 
 /// How many messages take a turn's time.
-fn calibrate(plan: &Plan, run: &mut Box<dyn FnMut(u64)>) -> u64 {
+fn calibrate(plan: &Plan, run: &mut Run) -> u64 {
     let mut n = 1;
     loop {
         let took = time(run, n);
@@ -213,7 +212,7 @@ fn calibrate(plan: &Plan, run: &mut Box<dyn FnMut(u64)>) -> u64 {
     }
 }
 
-fn time(run: &mut Box<dyn FnMut(u64)>, n: u64) -> Duration {
+fn time(run: &mut Run, n: u64) -> Duration {
     let start = Instant::now();
     run(n);
     start.elapsed()
