@@ -49,16 +49,12 @@ fn check(data: &[u8], rules: Rules) {
             assert_eq!(frame.rsv & !rules.rsv, 0);
             assert!(frame.len < 1 << 63);
             assert!(!frame.is_control() || frame.fin && frame.len <= 125);
-            assert_eq!(
-                frame.extended,
-                if frame.len > 0xFFFF {
-                    8
-                } else if frame.len > 125 {
-                    2
-                } else {
-                    0
-                }
-            );
+            let extended = match frame.len {
+                0..=125 => 0,
+                126..=0xFFFF => 2,
+                _ => 8,
+            };
+            assert_eq!(frame.extended, extended);
         }
         Err(error) => assert_eq!(error.close_code(), sockling::CloseCode::PROTOCOL_ERROR),
     }

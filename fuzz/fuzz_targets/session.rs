@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::{arbitrary::Unstructured, fuzz_target};
 use sockling::{
-    CloseCode, Kind, MIN_RX, MIN_TX, Message, MisuseError, Role,
+    CloseCode, Kind, MIN_RX, MIN_TX, Message, MisuseError, ProtocolError, Role,
     proto::{Config, Failure, Mode, Session},
 };
 use sockling_fuzz::{
@@ -15,6 +15,12 @@ use sockling_fuzz::{
     pick,
     reference::{Decoded, End, Event, Receiver},
 };
+
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(1000);
+const MESSAGE_TIMEOUT: Duration = Duration::from_millis(700);
+
+/// Of a message that was not finished in time.
+const LATE: Failure = Failure::Protocol(ProtocolError::MessageTimeout);
 
 #[derive(Clone, Copy)]
 struct Setup {
@@ -45,7 +51,10 @@ impl Setup {
         let mut config = Config::DEFAULT;
         config.skip_utf8_validation = flags & 0x0E == 2;
         config.report_control = flags & 0x10 != 0;
-        config.close_timeout = Duration::from_millis(1000);
+        config.close_timeout = CLOSE_TIMEOUT;
+        if flags & 0x80 != 0 {
+            config.message_timeout = MESSAGE_TIMEOUT;
+        }
         if flags & 0x20 != 0 {
             config.limits.max_message = pick(u, &[u32::MAX, 0, 1, 125, 126, 1000]);
             config.limits.max_frame = pick(u, &[u32::MAX, 0, 1, 125, 126, 1000]);
@@ -113,6 +122,10 @@ struct Run {
     /// `close` was called: what it received is lost on purpose.
     closes: bool,
     timed_out: bool,
+    /// A message was not finished in time.
+    late: bool,
+    /// Somebody asked how much time is left for the closing handshake.
+    timed: bool,
     /// The call that would block.
     pending: Option<Sending>,
     /// Data messages that were put, in their order; whether for certain, and unlike all others.
@@ -136,6 +149,8 @@ impl Run {
             end: None,
             closes: false,
             timed_out: false,
+            late: false,
+            timed: false,
             pending: None,
             sent: vec![],
             open: None,
@@ -389,17 +404,26 @@ impl Run {
 
     fn time(&mut self, u: &mut Unstructured<'_>) {
         let session = &mut self.driver.session;
-        let was_closing = session.is_closing();
+        let closing = session.is_closing();
         let wait = session.poll_timeout(self.now);
-        assert!(wait.is_none() || was_closing);
-        self.now += Duration::from_millis(pick(u, &[0, 1, 400, 999, 1000]));
-        session.handle_timeout(self.now);
-        let left = session.poll_timeout(self.now);
-        if let (Some(before), Some(after)) = (wait, left) {
-            assert!(after <= before && after <= Duration::from_secs(1));
+        let most = if closing { CLOSE_TIMEOUT } else { MESSAGE_TIMEOUT };
+        assert!(wait.is_none_or(|wait| wait <= most));
+        assert!(closing || wait.is_none() || self.setup.config.message_timeout == MESSAGE_TIMEOUT);
+        if closing && wait.is_some() && !self.timed {
+            self.timed = true;
+            assert_eq!(wait, Some(CLOSE_TIMEOUT), "the time of the closing handshake begins when it does");
         }
-        if wait.is_some() && left.is_none() {
-            self.timed_out = true;
+        let passed = Duration::from_millis(pick(u, &[0, 1, 400, 699, 700, 999, 1000]));
+        self.now += passed;
+        session.handle_timeout(self.now);
+        if wait.is_some_and(|wait| passed >= wait) {
+            self.timed_out |= closing;
+            self.late |= !closing;
+            assert!(session.is_closing());
+            assert!(closing || session.is_failed());
+        } else {
+            assert_eq!(session.is_closing(), closing);
+            assert_eq!(session.poll_timeout(self.now), wait.map(|wait| wait - passed));
         }
     }
 
@@ -454,6 +478,7 @@ impl Run {
         match self.end {
             None | Some(Failure::Misuse(_)) => {}
             Some(TOO_LARGE) if decoded.end != End::Failed(1009) => {}
+            Some(LATE) => assert!(self.late),
             Some(Failure::Protocol(error)) => assert_eq!(decoded.end, End::Failed(error.close_code().0)),
             Some(Failure::Closed(closed)) => match closed.received {
                 Some(code) => assert_eq!(decoded.end, End::Closed(code.0)),

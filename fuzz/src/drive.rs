@@ -196,6 +196,9 @@ impl Driver {
     /// Returns always how it ended, or that it would block.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Stop {
         self.steps = 0;
+        if let Err(error) = self.session.start_close(code, reason) {
+            return Failure::from(error).into();
+        }
         loop {
             match self.session.poll_close(&mut self.rx, &mut self.tx, &mut self.random, code, reason) {
                 Ok(Step::Closed(closed)) => return Failure::Closed(closed).into(),

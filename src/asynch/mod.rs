@@ -211,7 +211,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// # Cancel safety
     /// Call it again: it goes on where it stopped.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error<T::Error>> {
-        Session::check_close(code, reason)?;
+        self.session.start_close(code, reason)?;
         loop {
             let (rx, tx) = (self.rx.bytes_mut(), self.tx.bytes_mut());
             match self.session.poll_close(rx, tx, &mut self.random, code, reason)? {

@@ -184,7 +184,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// # Errors
     /// [`Error::Misuse`] for a code or reason that may not be sent; otherwise how the connection ended.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error<T::Error>> {
-        Session::check_close(code, reason)?;
+        self.session.start_close(code, reason)?;
         loop {
             let (rx, tx) = (self.rx.bytes_mut(), self.tx.bytes_mut());
             match self.session.poll_close(rx, tx, &mut self.random, code, reason)? {

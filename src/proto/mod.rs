@@ -10,8 +10,8 @@
 //! 1. Hand in the same two buffers at every call; a receive buffer may become longer in between, at its end. They
 //!    have at least [`MIN_RX`] and [`MIN_TX`] bytes ([`Session::check_buffers`]).
 //! 2. Ask for the next step of what the caller wants: [`poll`](Session::poll) to receive,
-//!    [`poll_send`](Session::poll_send) after [`start_send`](Session::start_send), [`poll_close`](Session::poll_close),
-//!    [`poll_flush`](Session::poll_flush). Take the step, report it, and ask again.
+//!    [`poll_send`](Session::poll_send) after [`start_send`](Session::start_send), [`poll_close`](Session::poll_close)
+//!    after [`start_close`](Session::start_close), [`poll_flush`](Session::poll_flush). Take the step, report it, and ask again.
 //! 3. Report what the transport really did, when it has done it: [`sent`](Session::sent),
 //!    [`flushed`](Session::flushed), [`received`](Session::received), where 0 is the end of the stream. If it did
 //!    nothing (it would block, it timed out, the future was dropped), report nothing: the next poll asks again.

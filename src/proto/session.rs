@@ -192,7 +192,17 @@ impl Session {
         Ok(())
     }
 
-    /// The next step of the closing handshake, of which [`check_close`](Self::check_close) approved: [`Step::Closed`]
+    /// Begins the closing handshake, or goes on with it, before [`poll_close`](Self::poll_close).
+    ///
+    /// # Errors
+    /// Those of [`check_close`](Self::check_close).
+    pub const fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), MisuseError> {
+        // What an earlier call put off is written first now.
+        self.outbound.set_deferred(false);
+        Self::check_close(code, reason)
+    }
+
+    /// The next step of the closing handshake of [`start_close`](Self::start_close): [`Step::Closed`]
     /// at the end. Messages that still come are discarded.
     ///
     /// # Errors

@@ -376,3 +376,23 @@ fn the_deadline_of_a_message() {
         });
     }
 }
+
+/// A `recv` that put writing off does not keep `close` from writing.
+#[test]
+fn closing_writes_what_an_earlier_call_put_off() {
+    for role in ROLES {
+        let input = wire(role, &[(0x89, b"ping"), (0x81, b"text")]);
+        let step = [1 << 20];
+        Setup::new(role).each(
+            || step.map(|step| Script::new(&input, step).hanging()).into(),
+            |ws, io| {
+                io.room.set(0);
+                // Blocking, it reads where writing has to wait; async, it waits.
+                let _ = ws.recv();
+                io.room.set(usize::MAX);
+                assert_eq!(ws.close(1000, ""), Err(TIMED_OUT));
+                assert_eq!(closes(io), [close_body(1000, "")]);
+            },
+        );
+    }
+}
