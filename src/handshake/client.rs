@@ -352,7 +352,7 @@ impl<'a> ClientHandshake<'a> {
 
     /// Collects the start of a refusal's body, which may say why.
     fn read_body(&mut self, rx: &[u8]) -> Result<Step, HandshakeError> {
-        let len = self.content_length.map_or(self.wire.end, |len| len as usize);
+        let len = self.content_length.map_or(self.wire.end, |len| usize::try_from(len).unwrap_or(usize::MAX));
         if self.wire.end < len.min(rx.len()) && !self.wire.eof {
             return Ok(Step::Receive);
         }
