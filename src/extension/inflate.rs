@@ -137,9 +137,20 @@ impl Inflate {
         window: &mut [u8],
         output: &mut [u8],
     ) -> Result<(usize, usize), InflateError> {
-        let (consumed, produced, _) = self.run(input, window, output)?;
-        self.begun |= consumed > 0;
+        let (consumed, produced, _) = self.advance(input, window, output)?;
         Ok((consumed, produced))
+    }
+
+    /// The same; tells also whether there is more that the output had no room for.
+    pub(super) fn advance(
+        &mut self,
+        input: &[u8],
+        window: &mut [u8],
+        output: &mut [u8],
+    ) -> Result<(usize, usize, bool), InflateError> {
+        let (consumed, produced, full) = self.run(input, window, output)?;
+        self.begun |= consumed > 0;
+        Ok((consumed, produced, full))
     }
 
     /// Ends the message: to be called when all of its bytes were consumed, and again, with room in `output`, until it is

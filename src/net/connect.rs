@@ -98,11 +98,12 @@ impl ConnectOptions {
             None
         };
 
+        let codec = self.compression.codec(&self.config.limits);
         let mut stream = dial(&url, tls)?;
         stream.set_deadline(deadline(self.handshake_timeout));
         let mut response = HttpResponse::default();
         let mut inner =
-            match blocking::connect_with(stream, &request, keys, rx, tx, &mut |line: HeadLine<'_>| {
+            match blocking::connect_with(stream, &request, keys, rx, tx, codec, &mut |line: HeadLine<'_>| {
                 response.push(line)
             }) {
                 Ok(inner) => inner,

@@ -5,6 +5,7 @@
 //! closing handshake; a peer that sends a byte now and then does not stretch them.
 
 mod connect;
+mod deflate;
 mod dial;
 mod error;
 mod listen;
@@ -18,6 +19,8 @@ mod trust;
 mod url;
 mod websocket;
 
+#[cfg(feature = "deflate")]
+pub use crate::extension::DeflateOptions;
 pub use connect::connect;
 pub use error::{CloseInfo, Error, HttpResponse, Phase};
 pub use listen::{Incoming, Server, ServerOptions, accept};

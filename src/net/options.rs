@@ -8,7 +8,9 @@ use std::{
     vec::Vec,
 };
 
-use super::{Error, dial::Tuning, trust::Trust};
+#[cfg(feature = "deflate")]
+use super::DeflateOptions;
+use super::{Error, deflate::Compression, dial::Tuning, trust::Trust};
 use crate::{
     Config, Growing, Limits, MIN_RX, MisuseError, frame::FrameHeader, frame::MAX_CONTROL_PAYLOAD,
     proto::Session,
@@ -42,6 +44,7 @@ pub struct ConnectOptions {
     pub(super) trust: Trust,
     pub(super) sizes: Sizes,
     pub(super) tuning: Tuning,
+    pub(super) compression: Compression,
 }
 
 impl Default for ConnectOptions {
@@ -66,6 +69,7 @@ impl ConnectOptions {
             trust: Trust::default(),
             sizes: Sizes::DEFAULT,
             tuning: Tuning::DEFAULT,
+            compression: Compression::NONE,
         }
     }
 
@@ -167,6 +171,16 @@ impl ConnectOptions {
     /// what a frame of 64 KiB needs.
     pub fn send_buffer(mut self, bytes: usize) -> Self {
         self.sizes.send = bytes;
+        self
+    }
+
+    /// Offers permessage-deflate to the server; nothing is compressed where it does not agree. Default: not offered.
+    ///
+    /// Where a secret and what others can choose are sent over one connection, read of
+    /// [secrets](crate::extension#secrets) before.
+    #[cfg(feature = "deflate")]
+    pub const fn deflate(mut self, deflate: DeflateOptions) -> Self {
+        self.compression.options = Some(deflate);
         self
     }
 
