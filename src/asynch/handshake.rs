@@ -123,6 +123,7 @@ pub async fn accept<'a, T: Read + Write, R: Buffer, W: Buffer>(
 ///
 /// # Cancel safety
 /// Like [`accept`].
+#[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
 pub async fn accept_with<'a, T: Read + Write, R: Buffer, W: Buffer, C: Codec>(
     mut io: T,
     config: &Config,

@@ -128,6 +128,7 @@ pub fn accept<'a, T: Read + Write, R: Buffer, W: Buffer>(
 ///
 /// # Errors
 /// Like [`accept`].
+#[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
 pub fn accept_with<'a, T: Read + Write, R: Buffer, W: Buffer, C: Codec>(
     mut io: T,
     config: &Config,

@@ -20,7 +20,7 @@ pub use handshake::{Refused, accept, accept_with, connect, connect_with};
 #[cfg(feature = "std")]
 pub(crate) use split::halves;
 #[cfg(feature = "std")]
-pub use split::{Reader, Writer};
+pub use split::{Halves, Reader, Writer};
 
 use crate::{
     Buffer, CloseCode, Closed, Error, Kind, Message, MisuseError, Part, Random,

@@ -18,22 +18,22 @@ impl<T, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G, R, W, C> {
     /// Cuts the connection in two halves for two threads. `split_io` cuts the transport, as `TcpStream::try_clone` does.
     ///
     /// The send buffer is allocated anew, in the same size.
-    pub fn split<RIo, WIo>(
-        self,
-        split_io: impl FnOnce(T) -> (RIo, WIo),
-    ) -> (Reader<RIo, WIo, G, R, C>, Writer<WIo, G, C>) {
+    pub fn split<RIo, WIo>(self, split_io: impl FnOnce(T) -> (RIo, WIo)) -> Halves<RIo, WIo, G, R, C> {
         let Self { io, session, random, rx, tx, codec, .. } = self;
         let (reader_io, writer_io) = split_io(io);
         halves(reader_io, writer_io, (session, random, rx, tx, codec))
     }
 }
 
+/// The two halves of a connection: see [`WebSocket::split`].
+pub type Halves<RIo, WIo, G, R, C = Plain> = (Reader<RIo, WIo, G, R, C>, Writer<WIo, G, C>);
+
 /// The halves of a connection from its pieces.
 pub(crate) fn halves<RIo, WIo, G, R, W: Buffer, C: Codec>(
     reader_io: RIo,
     writer_io: WIo,
     (session, random, rx, tx, codec): (Session, G, R, W, C),
-) -> (Reader<RIo, WIo, G, R, C>, Writer<WIo, G, C>) {
+) -> Halves<RIo, WIo, G, R, C> {
     let Session { inbound, outbound, control } = session;
     let (decoder, encoder) = codec.into_both();
     let mut tx = Vec::from(tx.bytes());

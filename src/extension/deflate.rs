@@ -175,7 +175,7 @@ enum Ending {
     No,
     Block,
     /// So many bytes of the tail, which only the end of a message goes without.
-    Tail(u8),
+    Tail(usize),
 }
 
 impl<W: AsRef<[u8]> + AsMut<[u8]>, H: AsRef<[u16]> + AsMut<[u16]>> Compressor<W, H> {
@@ -216,8 +216,7 @@ impl<W: AsRef<[u8]> + AsMut<[u8]>, H: AsRef<[u16]> + AsMut<[u16]>> Compressing f
 impl<W: AsRef<[u8]> + AsMut<[u8]>, H: AsRef<[u16]> + AsMut<[u16]>> Encoder for Compressor<W, H> {
     const ACTIVE: bool = true;
 
-    fn begin(&mut self, len: usize, fin: bool) -> bool {
-        let _ = fin;
+    fn begin(&mut self, len: usize, _: bool) -> bool {
         let Some(agreed) = self.agreed else { return false };
         if !self.enabled || len < self.min_len {
             return false;
@@ -252,17 +251,17 @@ impl<W: AsRef<[u8]> + AsMut<[u8]>, H: AsRef<[u16]> + AsMut<[u16]>> Encoder for C
             if !done {
                 return encoded;
             }
-            self.ending = Ending::Tail(if fin { TAIL.len() as u8 } else { 0 });
+            self.ending = Ending::Tail(if fin { TAIL.len() } else { 0 });
         }
         if let Ending::Tail(written) = &mut self.ending {
-            let tail = TAIL.get(usize::from(*written)..).unwrap_or_default();
+            let tail = TAIL.get(*written..).unwrap_or_default();
             let room = output.get_mut(encoded.produced..).unwrap_or_default();
             for (to, from) in room.iter_mut().zip(tail) {
                 *to = *from;
                 *written += 1;
                 encoded.produced += 1;
             }
-            encoded.done = usize::from(*written) == TAIL.len();
+            encoded.done = *written == TAIL.len();
         }
         if encoded.done {
             self.ending = Ending::No;
@@ -317,7 +316,7 @@ fn check(window: &[u8]) -> Result<(), WindowLength> {
 
 /// Of a window that was checked.
 fn bits(window: &[u8]) -> u8 {
-    window.len().trailing_zeros() as u8
+    u8::try_from(window.len().trailing_zeros()).unwrap_or(u8::MAX)
 }
 
 /// As much of the memory as was agreed on.
