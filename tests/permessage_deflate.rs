@@ -141,6 +141,9 @@ fn rules_of_rsv1_and_of_compressed_data() {
         (&[(0xC1, &[0x07, 0x00])], ProtocolError::InvalidCompression),
         (&[(0xC1, &[0x02, 0x04, 0x00, 0x00])], ProtocolError::InvalidCompression),
         (&[(0xC1, &[0x00, 0x05, 0x00, 0x00, 0x00])], ProtocolError::InvalidCompression),
+        // It ends inside of a stored block, and inside of one with the fixed code.
+        (&[(0xC1, &[0x00, 0x05, 0x00, 0xfa, 0xff, b'a'])], ProtocolError::InvalidCompression),
+        (&[(0xC1, &HELLO[..4])], ProtocolError::InvalidCompression),
         (&[(0xC1, &invalid_text)], ProtocolError::InvalidUtf8),
         (&[(0xC1, &cut_text)], ProtocolError::InvalidUtf8),
     ];
