@@ -8,11 +8,20 @@ use std::{
     vec::Vec,
 };
 
-use super::{Error, dial::Tuning, trust::Trust};
+use super::{
+    CookieJar, Error, ProxyError, WsUrl,
+    cookies::Cookies,
+    proxy::{Environment, NoProxy, Proxy},
+    trust::Trust,
+    tuning::Tuning,
+};
 use crate::{
     Config, Growing, Limits, MIN_RX, MisuseError, frame::FrameHeader, frame::MAX_CONTROL_PAYLOAD,
     proto::Session,
 };
+
+/// Names and values of header fields, for a URL.
+type HeaderProvider = dyn Fn(&WsUrl) -> Vec<(String, String)> + Send + Sync;
 
 /// How a client connects, and how its connection behaves.
 ///
@@ -36,7 +45,18 @@ pub struct ConnectOptions {
     pub(super) write_timeout: Option<Duration>,
     pub(super) headers: Vec<(String, String)>,
     pub(super) origin: Option<String>,
+    pub(super) header_provider: Option<Arc<HeaderProvider>>,
     pub(super) host: Option<String>,
+    pub(super) basic_auth: Option<(String, String)>,
+    pub(super) cookie: Option<String>,
+    pub(super) cookies: Cookies,
+    pub(super) redirects: u16,
+    pub(super) proxy: Option<Result<Proxy, ProxyError>>,
+    /// `None`: as the environment says.
+    pub(super) no_proxy: Option<NoProxy>,
+    /// `None`: it does not count.
+    pub(super) environment: Option<Environment>,
+    pub(super) server_name: Option<String>,
     pub(super) subprotocols: Vec<String>,
     pub(super) config: Config,
     pub(super) trust: Trust,
@@ -60,7 +80,16 @@ impl ConnectOptions {
             write_timeout: None,
             headers: Vec::new(),
             origin: None,
+            header_provider: None,
             host: None,
+            basic_auth: None,
+            cookie: None,
+            cookies: Cookies::Own(CookieJar::new()),
+            redirects: 3,
+            proxy: None,
+            no_proxy: None,
+            environment: Some(Environment::PROCESS),
+            server_name: None,
             subprotocols: Vec::new(),
             config: Config::DEFAULT,
             trust: Trust::default(),

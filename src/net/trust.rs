@@ -2,7 +2,8 @@
 
 use core::fmt;
 use std::{
-    string::ToString,
+    net::IpAddr,
+    string::{String, ToString},
     sync::{Arc, OnceLock},
     vec,
     vec::Vec,
@@ -15,8 +16,9 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use rustls_platform_verifier::Verifier;
+use url::Host;
 
-use super::{Error, UrlError, WsUrl};
+use super::{Error, UrlError};
 
 /// The roots of the platform, those that the caller adds, or a whole configuration of the caller's.
 #[derive(Clone, Default)]
@@ -68,6 +70,24 @@ impl Trust {
             .with_no_client_auth();
         Ok(self.made.get_or_init(|| Arc::new(config)).clone())
     }
+
+    /// For an HTTPS proxy: what is the server's alone does not count.
+    pub(super) fn proxy_config(&self) -> Result<Arc<ClientConfig>, Error> {
+        self.client_config()
+    }
+
+    /// What the certificate has to be for: a name, also sent to the peer, or an address, which is not.
+    pub(super) fn name_of(&self, host: &Host<String>) -> Result<ServerName<'static>, Error> {
+        match host {
+            Host::Domain(name) => self.given_name(name),
+            Host::Ipv4(ip) => Ok(IpAddr::from(*ip).into()),
+            Host::Ipv6(ip) => Ok(IpAddr::from(*ip).into()),
+        }
+    }
+
+    pub(super) fn given_name(&self, name: &str) -> Result<ServerName<'static>, Error> {
+        ServerName::try_from(name).map(|name| name.to_owned()).map_err(|_| UrlError::Host.into())
+    }
 }
 
 /// The platform's verifier with more roots. Where the platform has none of its own it trusts these alone.
@@ -94,14 +114,6 @@ fn verifier(
         .build()
         .map(|verifier| verifier as Arc<dyn ServerCertVerifier>)
         .map_err(|error| rustls::Error::General(error.to_string()))
-}
-
-/// What the certificate has to be for: a name, also sent to the server, or an address, which is not.
-pub(super) fn server_name(url: &WsUrl) -> Result<ServerName<'static>, Error> {
-    match url.ip() {
-        Some(ip) => Ok(ServerName::from(ip)),
-        None => ServerName::try_from(url.host()).map_err(|_| UrlError::Host.into()),
-    }
 }
 
 impl fmt::Debug for Trust {
