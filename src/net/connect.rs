@@ -76,8 +76,8 @@ impl ConnectOptions {
     /// Performs the handshake over a `stream` that is connected already: a tunnel, a socket with settings of its own.
     ///
     /// For `wss://` TLS is performed over it; if the stream is TLS already, write `ws://`. No proxy is asked, and
-    /// redirects are not followed. Deadlines show only between the reads and writes of the stream, except that of a
-    /// [`TcpStream`](std::net::TcpStream): set its own time limits.
+    /// redirects are not followed. Deadlines show only between the reads and writes of the stream, except those of
+    /// a [`TcpStream`](std::net::TcpStream) or `UnixStream`: set its own time limits.
     ///
     /// # Errors
     /// Like [`connect`](Self::connect).

@@ -9,8 +9,12 @@ use std::{
     time::Instant,
     vec::Vec,
 };
+#[cfg(unix)]
+use std::{net::TcpStream, os::fd::OwnedFd, path::Path, time::Duration};
 
 use rustls::ClientConnection;
+#[cfg(unix)]
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{
     Cancel, Error, Phase, Stream,
@@ -36,6 +40,8 @@ pub(super) fn dial(
                 let addrs = resolve(name, port, deadline, cancel)?;
                 sequence.resolved(addrs)?;
             }
+            #[cfg(unix)]
+            Next::ConnectUnix(path) => break connect_unix(path, deadline, cancel)?,
             Next::Connect(addrs) => break race(addrs, tuning, deadline, cancel)?,
             _ => return Err(Error::Io(io::ErrorKind::NotConnected.into())),
         }
@@ -80,7 +86,7 @@ pub(super) fn go_on(
                 sequence.received(n)?;
             }
             Next::Done => return Ok(()),
-            Next::Resolve(..) | Next::Connect(_) => {
+            Next::Resolve(..) | Next::Connect(_) | Next::ConnectUnix(_) => {
                 return Err(Error::Io(io::ErrorKind::AlreadyExists.into()));
             }
         }
@@ -130,8 +136,33 @@ fn resolve(
     }
 }
 
+/// Connects to a Unix-domain socket. One whose queue is full does not say when it has room: it is asked again.
+#[cfg(unix)]
+fn connect_unix(path: &Path, deadline: Option<Instant>, cancel: &Cancel) -> Result<TcpStream, Error> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(Error::Io)?;
+    let addr = SockAddr::unix(path).map_err(Error::Io)?;
+    socket.set_nonblocking(true).map_err(Error::Io)?;
+    loop {
+        match socket.connect(&addr) {
+            Ok(()) => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(source) => return Err(Error::ConnectUnix { path: path.into(), source }),
+        }
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Err(Error::Timeout(Phase::Connect));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    socket.set_nonblocking(false).map_err(Error::Io)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
 #[cfg(test)]
 mod tests {
+    #[cfg(not(unix))]
     use std::time::Duration;
 
     use super::*;

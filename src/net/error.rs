@@ -1,5 +1,5 @@
 use core::fmt;
-use std::{boxed::Box, io, net::SocketAddr, string::String, vec::Vec};
+use std::{boxed::Box, io, net::SocketAddr, path::PathBuf, string::String, vec::Vec};
 
 use super::{IoError, ProxyError, RedirectError, UrlError};
 use crate::{CloseCode, HandshakeError, MisuseError, ProtocolError, handshake::HeadLine};
@@ -24,6 +24,13 @@ pub enum Error {
         /// What it says.
         source: io::Error,
     },
+    /// The Unix-domain socket does not take the connection.
+    ConnectUnix {
+        /// Where it is.
+        path: PathBuf,
+        /// What it says.
+        source: io::Error,
+    },
     /// There is no way through the proxy, or what is given as one is none. That it cannot be reached is
     /// [`Dns`](Self::Dns) or [`Connect`](Self::Connect), as for a server.
     Proxy {
@@ -34,6 +41,8 @@ pub enum Error {
     },
     /// There are no root certificates to verify a server against, or those given are none.
     Roots(rustls::Error),
+    /// The client's certificate cannot be used, or its key is not the key of it.
+    ClientCertificate(rustls::Error),
     /// The server's certificate is not to be trusted: for another host, expired, of an unknown authority.
     Certificate {
         /// The host that was connected to.
@@ -109,7 +118,11 @@ impl Error {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Url(_) | Self::Roots(_) | Self::Certificate { .. } | Self::Misuse(_) => true,
+            Self::Url(_)
+            | Self::Roots(_)
+            | Self::ClientCertificate(_)
+            | Self::Certificate { .. }
+            | Self::Misuse(_) => true,
             Self::Cancelled | Self::Redirect { .. } => true,
             Self::Proxy { source, .. } => source.is_permanent(),
             Self::Tls(error) => is_refusal(error),
@@ -187,12 +200,18 @@ impl fmt::Display for Error {
             Self::Connect { addr, source } => {
                 write!(f, "cannot connect to {addr}, check that a server listens there: {source}")
             }
+            Self::ConnectUnix { path, source } => {
+                write!(f, "cannot connect to {}, check that a server listens there: {source}", path.display())
+            }
             Self::Proxy { proxy, source } => write!(f, "no way through the proxy `{proxy}`: {source}"),
             Self::Cancelled => f.write_str("the attempt to connect was given up"),
             Self::Roots(error) => write!(
                 f,
                 "no usable root certificates, install those of the system or give some with `add_root_certificates`: {error}"
             ),
+            Self::ClientCertificate(error) => {
+                write!(f, "the client certificate cannot be used, it and its key have to be in PEM: {error}")
+            }
             Self::Certificate { host, source } => {
                 write!(f, "the certificate of `{host}` is not to be trusted{}: {source}", remedy(source))
             }
@@ -255,8 +274,13 @@ fn remedy(error: &rustls::Error) -> &'static str {
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Dns { source, .. } | Self::Connect { source, .. } => Some(source),
-            Self::Roots(error) | Self::Tls(error) | Self::Certificate { source: error, .. } => Some(error),
+            Self::Dns { source, .. } | Self::Connect { source, .. } | Self::ConnectUnix { source, .. } => {
+                Some(source)
+            }
+            Self::Roots(error)
+            | Self::ClientCertificate(error)
+            | Self::Tls(error)
+            | Self::Certificate { source: error, .. } => Some(error),
             Self::Random(error) | Self::Io(error) => Some(error),
             // The others say all themselves.
             _ => None,

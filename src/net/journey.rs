@@ -13,6 +13,7 @@ use super::{
     proxy::{NoProxy, Proxy, basic},
     redirect::{RedirectError, is_redirect, target},
     sequence::{Secured, Way},
+    trust::Trust,
 };
 use crate::{HandshakeError, Request};
 
@@ -72,7 +73,7 @@ impl<'a> Journey<'a> {
     /// # Errors
     /// That there is no such way: what is given as a proxy is none, or there is no trust for TLS.
     pub(super) fn hop(&mut self) -> Result<Hop, Error> {
-        let proxy = self.proxy()?;
+        let proxy = if self.options.unix_socket.is_none() { self.proxy()? } else { None };
         self.hop_by(proxy)
     }
 
@@ -127,7 +128,8 @@ impl<'a> Journey<'a> {
     /// # Errors
     /// [`Error::Status`] if it is no redirect, or none is to be followed; [`Error::Redirect`].
     pub(super) fn follow(&mut self, response: Box<HttpResponse>) -> Result<(), Error> {
-        if !is_redirect(response.status) || self.options.redirects == 0 {
+        if !is_redirect(response.status) || self.options.redirects == 0 || self.options.unix_socket.is_some()
+        {
             return Err(Error::Status(response));
         }
         match self.next(&response) {
@@ -167,7 +169,7 @@ impl<'a> Journey<'a> {
         let trust = &self.options.trust;
         let proxy = match proxy {
             Some(proxy) if proxy.is_secure() => {
-                let tls = Secured { config: trust.proxy_config()?, name: trust.name_of(proxy.host())? };
+                let tls = Secured { config: trust.proxy_config()?, name: Trust::name_of(proxy.host())? };
                 Some((proxy, Some(tls)))
             }
             other => other.map(|proxy| (proxy, None)),
@@ -175,14 +177,20 @@ impl<'a> Journey<'a> {
         let tls = if self.url.is_secure() {
             // Another name than the URL's is for the host that the caller had in mind.
             let name = match &self.options.server_name {
-                Some(name) if self.secrets.is_some() => trust.given_name(name)?,
-                _ => trust.name_of(self.url.kind())?,
+                Some(name) if self.secrets.is_some() => Trust::given_name(name)?,
+                _ => Trust::name_of(self.url.kind())?,
             };
             Some(Secured { config: trust.client_config()?, name })
         } else {
             None
         };
-        Ok(Way { host: self.url.kind().clone(), port: self.url.port(), proxy, tls })
+        Ok(Way {
+            host: self.url.kind().clone(),
+            port: self.url.port(),
+            unix: self.options.unix_socket.clone(),
+            proxy,
+            tls,
+        })
     }
 
     fn proxy(&self) -> Result<Option<Proxy>, Error> {

@@ -7,12 +7,15 @@
 mod cancel;
 mod connect;
 mod cookies;
+mod danger;
 mod dial;
 mod error;
 mod journey;
 mod layers;
 mod listen;
 mod options;
+mod options_net;
+mod options_tls;
 mod proxy;
 mod race;
 mod random;

@@ -1,6 +1,7 @@
 use core::fmt;
 use std::{
     boxed::Box,
+    path::PathBuf,
     string::String,
     sync::Arc,
     time::{Duration, Instant},
@@ -57,6 +58,7 @@ pub struct ConnectOptions {
     /// `None`: it does not count.
     pub(super) environment: Option<Environment>,
     pub(super) server_name: Option<String>,
+    pub(super) unix_socket: Option<PathBuf>,
     pub(super) subprotocols: Vec<String>,
     pub(super) config: Config,
     pub(super) trust: Trust,
@@ -90,6 +92,7 @@ impl ConnectOptions {
             no_proxy: None,
             environment: Some(Environment::PROCESS),
             server_name: None,
+            unix_socket: None,
             subprotocols: Vec::new(),
             config: Config::DEFAULT,
             trust: Trust::default(),
@@ -132,7 +135,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Adds a header field to the request. What cannot be sent is refused when connecting, before anything is sent:
+    /// Adds a header field to the request, for the server and not for one that it redirects to. What cannot be sent is refused when connecting, before anything is sent:
     /// names that are no token, values with control characters, fields that the handshake says itself.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -170,13 +173,17 @@ impl ConnectOptions {
     }
 
     /// Sets the configuration of TLS as a whole: trust, client certificate, versions. Root certificates that are added
-    /// do not count then.
+    /// do not count then, nor do the other options of TLS, for the server; for an
+    /// HTTPS proxy they do.
     pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
         self.trust.set_config(config);
         self
     }
 
     /// Trusts these certificates too, besides those of the platform: any number in PEM, or one in DER.
+    ///
+    /// The environment variables `SSL_CERT_FILE`, and `WEBSOCKET_CLIENT_CA_BUNDLE` before it, name a file (the latter
+    /// also a folder) of certificates in PEM that take the place of those of the platform.
     ///
     /// # Errors
     /// [`Error::Roots`] if there is none in it, or a malformed one.
@@ -221,6 +228,10 @@ impl fmt::Debug for ConnectOptions {
             .field("handshake_timeout", &self.handshake_timeout)
             .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("subprotocols", &self.subprotocols)
+            .field("cookies", &self.cookies)
+            .field("proxy", &self.proxy)
+            .field("no_proxy", &self.no_proxy)
+            .field("tuning", &self.tuning)
             .field("config", &self.config)
             .field("trust", &self.trust)
             .finish_non_exhaustive()

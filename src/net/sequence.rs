@@ -3,6 +3,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
     string::{String, ToString},
     sync::Arc,
     vec,
@@ -23,6 +24,8 @@ use super::{
 pub(super) struct Way {
     pub(super) host: Host<String>,
     pub(super) port: u16,
+    /// The Unix-domain socket that is connected to instead, without a proxy.
+    pub(super) unix: Option<PathBuf>,
     /// With TLS to itself, if it is an HTTPS proxy.
     pub(super) proxy: Option<(Proxy, Option<Secured>)>,
     /// TLS to the server.
@@ -44,6 +47,8 @@ pub(super) enum Next<'a> {
     Resolve(&'a str, u16),
     /// Connect to one of these, then call [`connected`](Sequence::connected).
     Connect(&'a [SocketAddr]),
+    /// Connect to this Unix-domain socket, likewise.
+    ConnectUnix(&'a Path),
     /// Perform a handshake of TLS over what is there (which may be TLS already), then call
     /// [`secured`](Sequence::secured).
     StartTls(&'a Secured),
@@ -86,7 +91,9 @@ impl<'a> Sequence<'a> {
     pub(super) fn new(way: &'a Way) -> Result<Self, Error> {
         let mut sequence =
             Self { way, stage: Stage::Resolve, addrs: Vec::new(), ip: ip(&way.host), tunnel: None };
-        if let Some((proxy, _)) = &way.proxy
+        if way.unix.is_some() {
+            sequence.stage = Stage::Connect;
+        } else if let Some((proxy, _)) = &way.proxy
             && proxy.resolves_here()
             && sequence.ip.is_none()
         {
@@ -116,7 +123,10 @@ impl<'a> Sequence<'a> {
                 let (host, port) = self.first();
                 Next::Resolve(name(host), port)
             }
-            Stage::Connect => Next::Connect(&self.addrs),
+            Stage::Connect => match &self.way.unix {
+                Some(path) => Next::ConnectUnix(path),
+                None => Next::Connect(&self.addrs),
+            },
             Stage::ProxyTls => self.way.proxy_tls().map_or(Next::Done, Next::StartTls),
             Stage::Tunnel => match self.tunnel.as_mut().map(Tunnel::poll) {
                 Some(Exchange::Transmit(bytes)) => Next::Transmit(bytes),
@@ -288,6 +298,7 @@ mod tests {
         let way = Way {
             host: url.kind().clone(),
             port: url.port(),
+            unix: None,
             proxy: proxy.map(Proxy::parse).transpose().unwrap().map(|proxy| {
                 let tls = proxy.is_secure().then(|| secured("proxy"));
                 (proxy, tls)
@@ -303,6 +314,10 @@ mod tests {
                     let ips = if name == "server" { addrs } else { &["9.9.9.9"][..] };
                     let addrs = ips.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).collect();
                     sequence.resolved(addrs)?;
+                }
+                Next::ConnectUnix(path) => {
+                    did.push(format!("connect {}", path.display()));
+                    sequence.connected();
                 }
                 Next::Connect(addrs) => {
                     did.push(format!("connect {addrs:?}"));

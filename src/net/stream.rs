@@ -1,6 +1,9 @@
 use core::{any::Any, fmt};
 #[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::{
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    unix::net::UnixStream,
+};
 use std::{
     boxed::Box,
     io::{self, Read, Write},
@@ -71,13 +74,20 @@ impl Stream {
         Self::new(Raw::Socket(input, output))
     }
 
-    /// Over what the caller brings. A `TcpStream` is recognised, so that deadlines hold within its reads and writes.
+    /// Over what the caller brings. A `TcpStream` or `UnixStream` is recognised, so that deadlines hold within its reads and writes.
     pub(super) fn given(io: impl Read + Write + Send + 'static) -> io::Result<Self> {
         let mut slot = Some(io);
         let any: &mut dyn Any = &mut slot;
         if let Some(tcp) = any.downcast_mut::<Option<TcpStream>>().and_then(Option::take) {
             tcp.set_nonblocking(false)?;
             return Ok(Self::tcp(tcp));
+        }
+        #[cfg(unix)]
+        if let Some(unix) =
+            (&mut slot as &mut dyn Any).downcast_mut::<Option<UnixStream>>().and_then(Option::take)
+        {
+            unix.set_nonblocking(false)?;
+            return Ok(Self::tcp(OwnedFd::from(unix).into()));
         }
         let io = slot.ok_or(io::ErrorKind::NotFound)?;
         Ok(Self::new(Raw::Other { io: Box::new(io), deadline: None }))
@@ -107,6 +117,8 @@ impl Stream {
     }
 
     /// The socket; `None` over a stream that the caller brought. Bytes read or written there are missing here.
+    ///
+    /// A Unix-domain socket is here a `TcpStream` too, whose addresses are errors and whose `TCP_NODELAY` is none.
     #[must_use]
     pub fn tcp_stream(&self) -> Option<&TcpStream> {
         match &self.raw {

@@ -44,7 +44,8 @@ impl HttpConnect {
         Self {
             request: request.into_bytes(),
             sent: 0,
-            head: vec![0; MAX_HEAD.into()],
+            // One more, which is over the limit: there is always room to read to.
+            head: vec![0; usize::from(MAX_HEAD) + 1],
             start: 0,
             end: 0,
             scanner: LineScanner::new(MAX_HEAD.into()),
