@@ -1,6 +1,6 @@
 //! Giving up an attempt to connect, from another thread.
 
-use core::{fmt, mem};
+use core::fmt;
 use std::{
     boxed::Box,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -47,7 +47,7 @@ impl Cancel {
             if state.cancelled {
                 return Err(Error::Cancelled);
             }
-            mem::replace(&mut state.wake, Some(Box::new(wake)))
+            state.wake.replace(Box::new(wake))
         };
         drop(old);
         Ok(())

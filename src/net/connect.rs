@@ -153,3 +153,61 @@ fn explain<R: Buffer>(refused: blocking::Refused<super::IoError, R>, mut respons
         error => Error::from_core(error).within(Phase::Handshake),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        format,
+        net::{TcpListener, TcpStream},
+        string::String,
+        thread,
+        time::{Duration, Instant},
+        vec::Vec,
+    };
+
+    use super::*;
+
+    /// Connects to a server that says nothing, gives up after a while, and returns how it ended.
+    fn give_up(options: &ConnectOptions, url: impl FnOnce(u16) -> String) -> (Error, Vec<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let cancel = Cancel::default();
+        let canceller = cancel.clone();
+        let server = thread::spawn(move || {
+            let accepted = Vec::from_iter(listener.accept().map(|(tcp, _)| tcp));
+            thread::sleep(Duration::from_millis(50));
+            canceller.cancel();
+            accepted
+        });
+        let options = options.clone().proxy_from_environment(false);
+        let options = match &options.proxy {
+            Some(Ok(_)) => options.proxy(format!("socks5h://127.0.0.1:{port}")),
+            _ => options,
+        };
+        let begin = Instant::now();
+        let error = options.connect_cancellable(&url(port), &cancel).unwrap_err();
+        assert!(begin.elapsed() < Duration::from_secs(10));
+        (error, server.join().unwrap())
+    }
+
+    #[test]
+    fn every_stage_can_be_cancelled() {
+        let options = ConnectOptions::new();
+        for (options, scheme) in [
+            (options.clone(), "ws"),
+            (options.clone().danger_accept_invalid_certificates(true), "wss"),
+            (options.clone().proxy("socks5h://h"), "ws"),
+        ] {
+            let (error, accepted) = give_up(&options, |port| format!("{scheme}://127.0.0.1:{port}/"));
+            assert!(matches!(error, Error::Cancelled), "{scheme} {error:?}");
+            for mut tcp in accepted {
+                tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                tcp.read_to_end(&mut Vec::new()).unwrap();
+            }
+        }
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let error = options.connect_cancellable("ws://127.0.0.1:1/", &cancel).unwrap_err();
+        assert!(matches!(error, Error::Cancelled), "{error:?}");
+    }
+}

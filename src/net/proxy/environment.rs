@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn lower_case_first_and_all() {
-        let cases: [(fn(&str) -> Option<&'static str>, [Option<&str>; 2]); 6] = [
+        type Get = fn(&str) -> Option<&'static str>;
+        let cases: [(Get, [Option<&str>; 2]); 6] = [
             (vars!("HTTP_PROXY" => "a", "HTTPS_PROXY" => "b"), [Some("http://a:80"), Some("http://b:80")]),
             (vars!("http_proxy" => "a", "HTTP_PROXY" => "b"), [Some("http://a:80"), None]),
             (vars!("all_proxy" => "socks5h://a"), [Some("socks5h://a:1080"); 2]),
