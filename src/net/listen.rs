@@ -14,9 +14,10 @@ use super::DeflateOptions;
 use super::{
     Error, Phase, Stream, WebSocket,
     deflate::Compression,
-    dial::Tuning,
+    layers::Layer,
     options::{Sizes, deadline},
     random::Keys,
+    tuning::Tuning,
 };
 use crate::{
     Config, HandshakeError, Limits, blocking,
@@ -181,7 +182,9 @@ impl ServerOptions {
         stream.set_deadline(deadline(self.handshake_timeout));
         if let Some(config) = &self.tls {
             let connection = ServerConnection::new(config.clone()).map_err(Error::Tls)?;
-            stream.start_tls(connection.into()).map_err(|error| Error::from_io(error).within(Phase::Tls))?;
+            stream
+                .start_tls(connection.into(), Layer::Server)
+                .map_err(|error| Error::from_io(error).within(Phase::Tls))?;
         }
         let mut subprotocol = None;
         let decide = |request: &RequestHead<'_>| {
