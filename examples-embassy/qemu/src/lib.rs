@@ -24,7 +24,7 @@ pub use host::{HostRandom, argument, exit, number};
 use lan9118::Lan9118;
 pub use stack::high_water_mark;
 use static_cell::StaticCell;
-pub use tcp::{CONNECT_TIMEOUT, connect, end, server};
+pub use tcp::{CONNECT_TIMEOUT, authority, connect, end, server};
 
 /// How many sockets there are: DHCP's, DNS's, and those of the programs.
 const SOCKETS: usize = 5;

@@ -1,10 +1,13 @@
 //! TCP connections to and from the host.
 
+use core::fmt::Write as _;
+
 use embassy_net::{
     Ipv4Address, Stack,
     tcp::{ConnectError, TcpSocket},
 };
 use embassy_time::{Duration, with_timeout};
+use heapless::String;
 
 /// How long connecting may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,6 +19,15 @@ const HOST: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
 #[must_use]
 pub fn server() -> (Ipv4Address, u16) {
     (HOST, crate::number("port"))
+}
+
+/// The same for the `Host` field.
+#[must_use]
+pub fn authority() -> String<24> {
+    let (address, port) = server();
+    let mut authority = String::new();
+    let _ = write!(authority, "{address}:{port}");
+    authority
 }
 
 /// Connects to the server.

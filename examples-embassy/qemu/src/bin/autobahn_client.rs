@@ -10,7 +10,7 @@ use embassy_executor::Spawner;
 use embassy_net::{Stack, tcp};
 use heapless::String;
 use sockling::{Error, Request, asynch};
-use sockling_qemu::{HostRandom, argument, connect, echo, end, exit, high_water_mark, start};
+use sockling_qemu::{HostRandom, argument, authority, connect, echo, end, exit, high_water_mark, start};
 
 #[derive(defmt::Format)]
 enum Problem {
@@ -58,7 +58,8 @@ async fn run(stack: Stack<'_>) -> Result<(), Problem> {
 async fn run_case(stack: Stack<'_>, buffers: &mut Buffers, path: &str) -> Result<(), Problem> {
     let Buffers { tcp_rx, tcp_tx, rx, tx } = buffers;
     let socket = connect(stack, tcp_rx, tcp_tx).await.map_err(Problem::Connect)?;
-    let request = Request::new("autobahn.test", path);
+    let host = authority();
+    let request = Request::new(&host, path);
     let mut ws = asynch::connect(socket, &request, HostRandom, &mut rx[..], &mut tx[..])
         .await
         .map_err(Problem::WebSocket)?;
@@ -74,7 +75,8 @@ async fn run_case(stack: Stack<'_>, buffers: &mut Buffers, path: &str) -> Result
 async fn visit(stack: Stack<'_>, buffers: &mut Buffers, path: &str) -> Result<Option<u32>, Problem> {
     let Buffers { tcp_rx, tcp_tx, rx, tx } = buffers;
     let socket = connect(stack, tcp_rx, tcp_tx).await.map_err(Problem::Connect)?;
-    let request = Request::new("autobahn.test", path);
+    let host = authority();
+    let request = Request::new(&host, path);
     let mut ws = asynch::connect(socket, &request, HostRandom, &mut rx[..], &mut tx[..])
         .await
         .map_err(Problem::WebSocket)?;

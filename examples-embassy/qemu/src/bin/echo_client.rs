@@ -8,7 +8,7 @@ use embassy_executor::Spawner;
 use embassy_futures::join::join;
 use embassy_net::{Stack, tcp};
 use sockling::{CloseCode, Error, Kind, Message, Request, asynch};
-use sockling_qemu::{HostRandom, connect, end, exit, high_water_mark, start};
+use sockling_qemu::{HostRandom, authority, connect, end, exit, high_water_mark, start};
 
 /// Sizes of messages that are sent and received whole.
 const WHOLE: [usize; 8] = [0, 1, 125, 126, 127, 1000, 1024, 1536];
@@ -55,7 +55,8 @@ async fn run(stack: Stack<'_>) -> Result<(), Problem> {
     let (mut tcp_rx, mut tcp_tx) = ([0; 4096], [0; 4096]);
     let (mut rx, mut tx) = ([0; 2048], [0; 1024]);
     let socket = connect(stack, &mut tcp_rx, &mut tcp_tx).await.map_err(Problem::Connect)?;
-    let request = Request::new("echo.test", "/");
+    let host = authority();
+    let request = Request::new(&host, "/");
     let mut ws = asynch::connect(socket, &request, HostRandom, &mut rx[..], &mut tx[..]).await?;
 
     ws.send("größer").await?;
