@@ -199,6 +199,7 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
             machine.received();
         }
         let now = clock.now();
+        let closing = connection.line.session.is_closing();
         let of_session = connection.line.session.poll_timeout(now);
         let timeout = [machine.poll_timeout(now), of_session].into_iter().flatten().min();
         // Neither a peer that never stops sending nor a queue that is never empty keeps the others waiting.
@@ -207,7 +208,8 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
             let mut step = pin!(connection.step());
             let mut outgoing = pin!(handler.outgoing());
             let mut sleep = pin!(sleep(clock, timeout));
-            let open = machine.is_open();
+            // Nothing is sent after a close frame, the peer's own included.
+            let open = machine.is_open() && !closing;
             poll_fn(|cx| {
                 if stop.poll(cx) {
                     return Poll::Ready(Event::Stop);
@@ -264,6 +266,7 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
         let now = clock.now();
         connection.line.session.handle_timeout(now);
         match machine.poll(now) {
+            Action::Ping if connection.line.session.is_closing() => {}
             Action::Ping => result = connection.line.send_message(&Message::Ping(&[])).await,
             Action::Close => connection.closing = true,
             Action::Drop(why) => return why.into(),
