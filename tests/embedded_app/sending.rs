@@ -95,7 +95,7 @@ fn neither_floods_nor_queues_starve_anyone() {
 
 #[test]
 fn parts_of_any_size() {
-    let payload: Vec<u8> = (0..100_000_u32).map(|i| (i * 7 >> 3) as u8).collect();
+    let payload: Vec<u8> = (0..100_000_u32).map(|i| ((i * 7) >> 3) as u8).collect();
     let world = World::new([Server::new().at(5, Act::Send(frame(0x82, &payload, None))).into()]);
     let net = Net(world.clone());
     let (mut rx, mut tx) = ([0; 256], [0; 256]);

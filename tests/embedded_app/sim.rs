@@ -361,7 +361,7 @@ impl TcpConnect for Net {
     type Error = ErrorKind;
     type Connection<'a> = Socket;
 
-    async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<Socket, ErrorKind> {
+    async fn connect(&self, remote: SocketAddr) -> Result<Socket, ErrorKind> {
         let world = &self.0;
         world.gate().await;
         assert!(world.wires.borrow().iter().all(|wire| wire.dropped), "two connections at a time");
