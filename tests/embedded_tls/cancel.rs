@@ -44,7 +44,8 @@ fn dropped_or_timed_out_at_every_await() {
             ws.io_mut().io_mut().unwrap().times_out = times_out;
 
             let mut dropped = 0;
-            for len in MESSAGES {
+            // A byte at a time takes its time.
+            for len in MESSAGES.into_iter().filter(|len| *len <= step.saturating_mul(2000)) {
                 let data: Vec<u8> = (0..len).map(|i| (i * 31 + len) as u8).collect();
                 persist!(dropped, ws.send(&data[..]), ws.resume_send(&data[..])).unwrap();
                 loop {
@@ -64,7 +65,7 @@ fn dropped_or_timed_out_at_every_await() {
             let closed = persist!(dropped, ws.close(CloseCode::NORMAL, ""), ws.close(CloseCode::NORMAL, ""));
             assert!(closed.unwrap().is_clean());
             assert!(matches!(once(ws.recv()), Some(Err(Error::Closed(_)))));
-            assert!(dropped > 100, "{dropped}");
+            assert!(dropped > 30, "{dropped}");
             server.join().unwrap();
         }
     }
