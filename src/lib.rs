@@ -29,9 +29,9 @@ mod limits;
 mod message;
 mod random;
 
+pub mod app;
 pub mod asynch;
 pub mod blocking;
-#[cfg(feature = "deflate")]
 pub mod extension;
 pub mod frame;
 pub mod handshake;
@@ -62,4 +62,4 @@ pub use random::{Random, Unmasked};
 
 // A budget: what a connection costs on a microcontroller beside its buffers, source of keys and transport.
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<blocking::WebSocket<(), (), (), ()>>() <= 128);
+const _: () = assert!(size_of::<blocking::WebSocket<(), (), (), ()>>() <= 136);

@@ -2,9 +2,14 @@
 #![cfg(feature = "std")]
 
 mod closing;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod errors;
 mod halves;
+mod identity;
 mod peer;
+mod proxies;
+mod redirects;
 mod server;
 mod timing;
 mod tls;
