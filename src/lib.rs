@@ -39,6 +39,8 @@ pub mod http;
 #[cfg(feature = "std")]
 pub mod net;
 pub mod proto;
+#[cfg(feature = "embedded-tls")]
+pub mod tls;
 pub mod utf8;
 
 pub use buffer::Buffer;
