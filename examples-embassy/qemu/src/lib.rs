@@ -20,7 +20,7 @@ use defmt_semihosting as _;
 pub use echo::echo;
 use embassy_executor::Spawner;
 use embassy_net::{Config, Runner, Stack, StackResources};
-pub use host::{HostRandom, argument, exit, number};
+pub use host::{HostRandom, argument, exit, file, number, unix_time};
 use lan9118::Lan9118;
 pub use stack::high_water_mark;
 use static_cell::StaticCell;
