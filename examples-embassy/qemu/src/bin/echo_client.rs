@@ -37,7 +37,6 @@ async fn main(spawner: Spawner) {
 }
 
 /// The byte of a message at this place.
-#[allow(clippy::cast_possible_truncation, reason = "a pattern")]
 const fn pattern(at: usize) -> u8 {
     (at ^ at >> 8) as u8
 }
