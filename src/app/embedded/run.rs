@@ -197,7 +197,7 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
         if core::mem::take(&mut connection.heard) {
             machine.received();
         }
-        let mut now = clock.now();
+        let now = clock.now();
         let closing = connection.line.session.is_closing();
         let of_session = connection.line.session.poll_timeout(now);
         let timeout = [machine.poll_timeout(now), of_session].into_iter().flatten().min();
@@ -236,10 +236,12 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
         match event {
             Event::Step(Err(error)) => return error.into(),
             Event::Step(Ok(found)) => {
+                let read = connection.heard;
                 if matches!(found, Found::Message) {
                     result = deliver(connection, handler).await;
                 }
-                if !late {
+                // The peer is not dead as long as there may be something to read.
+                if !(late && read) {
                     continue;
                 }
             }
@@ -254,7 +256,7 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
                 close(connection, machine);
                 continue;
             }
-            Event::Time => now = clock.now(),
+            Event::Time => {}
         }
         if result.is_err() {
             continue;
@@ -262,7 +264,7 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
         if core::mem::take(&mut connection.heard) {
             machine.received();
         }
-        // After a callback that took long there may be something to read: so the time is that before it.
+        let now = clock.now();
         connection.line.session.handle_timeout(now);
         match machine.poll(now) {
             Action::Ping if connection.line.session.is_closing() => {}
