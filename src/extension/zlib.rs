@@ -7,7 +7,7 @@ use super::{
     Codec, Decoded, Decoder, DeflateConfig, Direction, Encoded, Encoder, Negotiated, Progress, TAIL,
     Undecodable, codec::sealed::Sealed,
 };
-use crate::{Buffer, Growing, frame::RSV1};
+use crate::{Buffer, Growing, MisuseError, frame::RSV1};
 
 /// How a connection with an allocator compresses: permessage-deflate (RFC 7692) by zlib.
 ///
@@ -98,8 +98,8 @@ impl Codec for Zlib {
         (self.decoder, self.encoder)
     }
 
-    fn config(&self) -> Option<DeflateConfig> {
-        self.options.map(|options| options.config)
+    fn config(&self) -> Result<Option<DeflateConfig>, MisuseError> {
+        Ok(self.options.map(|options| options.config))
     }
 
     fn agree(&mut self, negotiated: Negotiated) {
