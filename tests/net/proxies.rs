@@ -327,7 +327,7 @@ fn which_proxy() {
     for (proxy, want) in [
         ("ftp://h:1", ProxyError::Scheme("ftp".into())),
         ("http://h/p", ProxyError::Url),
-        ("socks5h://a:@h", ProxyError::Credentials),
+        (&format!("socks5h://{}:b@h", "a".repeat(256)), ProxyError::Credentials),
         ("socks4://h", ProxyError::Address),
     ] {
         match options().proxy(proxy).connect("ws://[::1]/").unwrap_err() {
