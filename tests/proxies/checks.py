@@ -118,12 +118,13 @@ class Peers:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def tinyproxy(self, auth):
+    def tinyproxy(self, auth, hosts=False):
         port = free_port()
         lines = [f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "Allow 127.0.0.1", "MaxClients 50"]
         if auth:
             lines.append("BasicAuth proxy word")
-        return self.start(port, ["tinyproxy", "-d", "-c", self.file(f"tinyproxy-{port}.conf", "\n".join(lines) + "\n")])
+        command = ["tinyproxy", "-d", "-c", self.file(f"tinyproxy-{port}.conf", "\n".join(lines) + "\n")]
+        return self.start(port, self.with_hosts(*command) if hosts else command)
 
     def microsocks(self, auth):
         port = free_port()
@@ -194,8 +195,8 @@ class Peers:
         self.start(self.https_proxy, ["nginx", "-e", "stderr", "-p", self.scratch, "-c", self.file("nginx.conf", config)])
 
     def with_hosts(self, *command):
-        """A command for which two.example is ::1 and 127.0.0.1; None if this machine does not allow it."""
-        hosts = self.file("hosts", "127.0.0.1 localhost\n::1 two.example\n127.0.0.1 two.example\n")
+        """A command for which two.example is ::1 and 127.0.0.1, and one.example the latter; None if this machine does not allow it."""
+        hosts = self.file("hosts", "127.0.0.1 localhost one.example\n::1 two.example\n127.0.0.1 two.example\n")
         unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
         prefix = [*unshare, "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
         ask = "import socket; print(socket.getaddrinfo('two.example', 1, type=socket.SOCK_STREAM)[0][4][0])"
@@ -278,6 +279,13 @@ def run(peers, only):
             failures.append(f"the black hole cost {known['took']} ms")
         for s in hole:
             s.close()
+        http = f"http://127.0.0.1:{peers.tinyproxy(False, hosts=True)}"
+        for name, value in [("http_proxy", http), ("ALL_PROXY", http), ("all_proxy", http.removeprefix("http://"))]:
+            check(f"environment {name}", f"ws://one.example:{echo.port}/", env={name: value}, behind=True)
+        check("environment https_proxy", f"wss://one.example:{peers.tls['good']}/", *root, "--server-name", "localhost",
+              env={"https_proxy": http, "http_proxy": "http://127.0.0.1:1"}, behind=True)
+        check("environment no_proxy", f"ws://one.example:{echo.port}/", ok=False, expect="Dns",
+              env={"http_proxy": http, "NO_PROXY": "other.example,.example"})
         check("first address refuses", f"ws://two.example:{echo.port}/", behind=False, hosts=True)
     else:
         print("skipped first address is a black hole, or refuses: no file of hosts can be given here")
