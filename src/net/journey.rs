@@ -150,7 +150,7 @@ impl<'a> Journey<'a> {
     }
 
     fn go(&mut self, url: WsUrl) {
-        trace!("redirected to {}", url.to_string().as_str());
+        trace!("redirected to {}", url);
         let same = self.url.is_secure() == url.is_secure()
             && self.url.kind() == url.kind()
             && self.url.port() == url.port();
