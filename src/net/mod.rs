@@ -31,6 +31,9 @@ mod tuning;
 mod url;
 mod websocket;
 
+#[doc = include_str!("coming_from_python.md")]
+pub mod coming_from_python {}
+
 #[cfg(feature = "deflate")]
 pub use crate::extension::DeflateOptions;
 use cancel::Cancel;
