@@ -29,6 +29,7 @@ mod limits;
 mod message;
 mod random;
 
+pub mod app;
 pub mod asynch;
 pub mod blocking;
 #[cfg(feature = "deflate")]
