@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    net::Shutdown,
     sync::mpsc,
     thread,
 };
@@ -92,6 +93,7 @@ fn row_29_send_close_and_drop_in_every_callback() {
                 }),
                 opened(|mut tcp| {
                     tcp.write_all(&[0x88, 0]).unwrap();
+                    tcp.shutdown(Shutdown::Write).unwrap();
                     while tcp.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
                 }),
             ]);
@@ -333,6 +335,7 @@ fn large_messages_both_ways() {
 fn a_full_queue_refuses() {
     let url = serve(vec![Box::new(|mut tcp| {
         open(&mut tcp, &[0x88, 0]);
+        tcp.shutdown(Shutdown::Write).unwrap();
         while tcp.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
     })]);
     app(url)
