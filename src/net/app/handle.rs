@@ -1,4 +1,4 @@
-use core::{fmt, mem};
+use core::{fmt, mem, ops::Deref};
 use std::{
     collections::VecDeque,
     string::String,
@@ -169,8 +169,8 @@ impl Shared {
         self.lock().limits = limits;
     }
 
-    pub(super) fn set_waker(&self, waker: Arc<Waker>) {
-        self.lock().waker = Some(waker);
+    pub(super) fn set_waker(&self, waker: Option<Arc<Waker>>) {
+        self.lock().waker = waker;
     }
 
     pub(super) fn close(&self, code: CloseCode, reason: &str) {
@@ -228,6 +228,24 @@ impl Shared {
     pub(super) fn reset(&self) -> VecDeque<Queued> {
         self.lock().close = None;
         self.disconnected()
+    }
+}
+
+/// The app's own hold on what it shares. Without the app, handles keep no descriptor and take nothing.
+pub(super) struct Owner(pub(super) Arc<Shared>);
+
+impl Deref for Owner {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.reset();
+        self.set_waker(None);
     }
 }
 
