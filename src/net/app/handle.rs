@@ -205,6 +205,11 @@ impl Shared {
         !state.changed
     }
 
+    /// Makes the loop look again, whoever waits for it.
+    pub(super) fn wake(&self) {
+        self.lock().wake();
+    }
+
     pub(super) fn connected(&self) {
         self.lock().open = true;
     }
@@ -313,6 +318,14 @@ mod tests {
         // All room is there again.
         shared.connected();
         handle.send("1234567890").unwrap();
+    }
+
+    #[test]
+    fn they_go_between_threads() {
+        const fn check<T: Send>() {}
+        const fn check_both<T: Send + Sync>() {}
+        check::<crate::App<'_>>();
+        check_both::<Handle>();
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl App<'_> {
             if let Poll::Ready(result) = self.turn(Instant::now()) {
                 return result;
             }
-            let timeout = self.poll_timeout(Instant::now());
+            let timeout =
+                if self.shared.may_wait() { self.poll_timeout(Instant::now()) } else { Some(Duration::ZERO) };
             self.wait(timeout)?;
         }
     }
@@ -61,12 +62,14 @@ impl App<'_> {
             return Poll::Ready(Ok(CloseInfo::default()));
         }
         if let Err(error) = self.wait(Some(Duration::ZERO)) {
-            self.abandon();
             self.over = true;
             return Poll::Ready(Err(error));
         }
         let result = self.turn(now);
         self.over = result.is_ready();
+        if !self.over && !self.shared.may_wait() {
+            self.shared.wake();
+        }
         result
     }
 
@@ -79,9 +82,6 @@ impl App<'_> {
         let Some(run) = &mut self.run else {
             return Some(Duration::ZERO);
         };
-        if !self.shared.may_wait() {
-            return Some(Duration::ZERO);
-        }
         let connection = run.connection.as_mut().and_then(Connection::poll_timeout);
         [run.machine.poll_timeout(now), connection].into_iter().flatten().min()
     }
@@ -106,12 +106,19 @@ impl App<'_> {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        if self.waiting()?.wait(timeout).map_err(Error::Io)?
-            && let Some(connection) = self.run.as_mut().and_then(|run| run.connection.as_mut())
-        {
-            connection.ready();
+        match self.waiting()?.wait(timeout) {
+            Ok(true) => {
+                if let Some(connection) = self.run.as_mut().and_then(|run| run.connection.as_mut()) {
+                    connection.ready();
+                }
+                Ok(())
+            }
+            Ok(false) => Ok(()),
+            Err(error) => {
+                self.abandon();
+                Err(Error::Io(error))
+            }
         }
-        Ok(())
     }
 
     /// All that can be done now, and no callback twice.
