@@ -62,11 +62,20 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// No byte is lost: call it again. It may be one arm of a `select`.
     pub async fn recv(&mut self) -> Result<Message<'_>, Error<T::Error>> {
         self.next(Mode::Whole).await?;
+        self.message(async |_| {}).await
+    }
+
+    /// What [`next`](Self::next) found, or `failed` with the transport once the peer was told.
+    pub(crate) async fn message(
+        &mut self,
+        failed: impl AsyncFnOnce(&mut T),
+    ) -> Result<Message<'_>, Error<T::Error>> {
         match self.session.message(self.rx.bytes()) {
             Ok(message) => Ok(message),
             Err(error) => {
                 // The peer is told; that it could not be told is the lesser news.
                 let _ = flush(&mut self.io, &mut self.session, &mut self.tx, &mut self.random).await;
+                failed(&mut self.io).await;
                 Err(error.into())
             }
         }
@@ -82,10 +91,14 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// Like [`recv`](Self::recv).
     pub async fn recv_part(&mut self) -> Result<Part<'_>, Error<T::Error>> {
         self.next(Mode::Parts).await?;
-        Ok(self.session.part(self.rx.bytes()))
+        Ok(self.part())
     }
 
-    async fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
+    pub(crate) fn part(&self) -> Part<'_> {
+        self.session.part(self.rx.bytes())
+    }
+
+    pub(crate) async fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
         loop {
             let step = self.session.poll(self.rx.bytes_mut(), self.tx.bytes_mut(), &mut self.random, mode)?;
             match step {
@@ -142,6 +155,15 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
         flush: bool,
     ) -> Result<(), Error<T::Error>> {
         self.session.start_send(message, resume)?;
+        self.go_on_sending(message, flush).await
+    }
+
+    /// The rest of `send` and `feed`, once they have begun.
+    pub(crate) async fn go_on_sending(
+        &mut self,
+        message: &Message<'_>,
+        flush: bool,
+    ) -> Result<(), Error<T::Error>> {
         loop {
             match self.session.poll_send(self.tx.bytes_mut(), &mut self.random, message, flush)? {
                 Step::Done => return Ok(()),
@@ -180,6 +202,16 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
         resume: bool,
     ) -> Result<(), Error<T::Error>> {
         self.session.start_part(kind, data, fin, resume)?;
+        self.go_on_with_part(kind, data, fin).await
+    }
+
+    /// The rest of `send_part`, once it has begun.
+    pub(crate) async fn go_on_with_part(
+        &mut self,
+        kind: Kind,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), Error<T::Error>> {
         loop {
             match self.session.poll_part(self.tx.bytes_mut(), &mut self.random, kind, data, fin)? {
                 Step::Done => return Ok(()),
@@ -220,6 +252,18 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
                     Err(Error::Closed(closed)) => return Ok(closed),
                     other => other?,
                 },
+            }
+        }
+    }
+
+    /// Sends a close frame unless the connection is closing already; messages are received up to the peer's.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn send_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<T::Error>> {
+        self.session.start_close(code, reason)?;
+        loop {
+            match self.session.poll_send_close(self.tx.bytes_mut(), &mut self.random, code, reason)? {
+                Step::Done => return Ok(()),
+                step => self.act(step).await?,
             }
         }
     }
