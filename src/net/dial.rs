@@ -27,10 +27,11 @@ impl Tuning {
     pub(super) const DEFAULT: Self = Self { nodelay: true, keepalive: true };
 
     /// Applies them as far as the system goes along: a connection works without.
-    pub(super) fn apply(self, tcp: &TcpStream) {
-        let _ = tcp.set_nodelay(self.nodelay);
+    pub(super) fn apply<'a>(self, tcp: impl Into<SockRef<'a>>) {
+        let tcp = tcp.into();
+        let _ = tcp.set_tcp_nodelay(self.nodelay);
         if self.keepalive {
-            let _ = SockRef::from(tcp).set_tcp_keepalive(&keepalive());
+            let _ = tcp.set_tcp_keepalive(&keepalive());
         }
     }
 }
@@ -77,12 +78,16 @@ pub(super) fn start_tls(
 ) -> Result<(), Error> {
     let connection = ClientConnection::new(config, server_name(url)?).map_err(Error::Tls)?;
     stream.set_deadline(deadline);
-    stream.start_tls(connection.into()).map_err(|error| match Error::from_io(error).within(Phase::Tls) {
+    stream.start_tls(connection.into()).map_err(|error| explain_tls(error, url).within(Phase::Tls))
+}
+
+pub(super) fn explain_tls(error: io::Error, url: &WsUrl) -> Error {
+    match Error::from_io(error) {
         Error::Tls(
             source @ (rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented),
         ) => Error::Certificate { host: url.host(), source },
         other => other,
-    })
+    }
 }
 
 /// The addresses of a host. The system's resolver knows no deadline: past ours, its thread is left to itself until it

@@ -14,6 +14,8 @@ mod socket;
 mod split;
 mod stream;
 mod tls;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod trust;
 mod url;
 mod websocket;
