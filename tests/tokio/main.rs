@@ -1,4 +1,15 @@
 //! Connections in tasks of tokio: scripted peers, both ends of ours, TLS, halves, `Stream` and `Sink`.
 #![cfg(feature = "tokio")]
 
-mod basics;
+mod cancel;
+mod closing;
+mod halves;
+mod messages;
+mod opening;
+#[allow(dead_code, reason = "that of the blocking tests")]
+#[path = "../net/peer.rs"]
+mod peer;
+mod pipe;
+#[path = "../support/mod.rs"]
+mod support;
+mod tls;
