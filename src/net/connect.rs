@@ -1,21 +1,14 @@
-use std::{
-    io::{Read, Write},
-    string::String,
-    sync::Arc,
-    vec::Vec,
-};
-
-use rustls::ClientConfig;
+use std::io::{self, Read, Write};
 
 use super::{
-    ConnectOptions, Error, HttpResponse, Phase, Stream, WebSocket, WsUrl,
-    dial::{dial, start_tls},
-    options::deadline,
+    Cancel, ConnectOptions, Error, HttpResponse, Phase, Stream, WebSocket,
+    dial::{dial, go_on},
+    journey::{Hop, Journey},
     random::Keys,
-    trust::server_name,
+    sequence::{Sequence, Way},
 };
 use crate::{
-    Buffer, HandshakeError, Request, blocking,
+    Buffer, HandshakeError, blocking,
     handshake::{ClientHandshake, HeadLine},
 };
 
@@ -37,23 +30,54 @@ pub fn connect(url: &str) -> Result<WebSocket, Error> {
 }
 
 impl ConnectOptions {
-    /// Connects to `url`, `ws://` or `wss://`, and performs the opening handshake.
+    /// Connects to `url`, `ws://` or `wss://`, and performs the opening handshake: through the
+    /// [proxy](Self::proxy) if there is one, over [redirects](Self::redirects), to the first of the host's addresses
+    /// that answers (RFC 8305: each gets 250 ms until the next is tried too).
     ///
-    /// User name and password in the URL are not sent: give them as a [`header`](Self::header).
+    /// User name and password in the URL are sent as by [`basic_auth`](Self::basic_auth).
     ///
     /// # Errors
-    /// Before anything is resolved or sent: [`Error::Url`]; [`Error::Handshake`] for a header field, host, origin or
-    /// subprotocol that cannot be sent; [`Error::Misuse`] for a buffer that is too small; [`Error::Roots`],
-    /// [`Error::Random`]. Then [`Error::Dns`], [`Error::Connect`], [`Error::Certificate`], [`Error::Tls`],
-    /// [`Error::Status`], [`Error::Handshake`] and, for each of these stages, [`Error::Timeout`].
+    /// Before anything is resolved or sent: [`Error::Url`]; [`Error::Handshake`] for a header field, host, origin,
+    /// subprotocol or credentials that cannot be sent; [`Error::Proxy`] for what is no proxy; [`Error::Misuse`] for a
+    /// buffer that is too small; [`Error::Roots`], [`Error::Random`]. Then [`Error::Dns`], [`Error::Connect`],
+    /// [`Error::Proxy`], [`Error::Certificate`], [`Error::Tls`], [`Error::Status`], [`Error::Redirect`],
+    /// [`Error::Handshake`] and, for each of these stages, [`Error::Timeout`].
     pub fn connect(&self, url: &str) -> Result<WebSocket, Error> {
-        self.establish(url, |url, tls| dial(url, tls, self.tuning, deadline(self.connect_timeout)))
+        self.connect_cancellable(url, &Cancel::default())
+    }
+
+    /// Likewise, until it is cancelled: then it fails with [`Error::Cancelled`].
+    pub(super) fn connect_cancellable(&self, url: &str, cancel: &Cancel) -> Result<WebSocket, Error> {
+        let result = self.travel(url, cancel);
+        cancel.clear_wake();
+        if cancel.is_cancelled() { Err(Error::Cancelled) } else { result }
+    }
+
+    fn travel(&self, url: &str, cancel: &Cancel) -> Result<WebSocket, Error> {
+        let mut journey = Journey::new(self, url)?;
+        loop {
+            let hop = journey.hop()?;
+            let deadline = hop.deadline(self.connect_timeout);
+            let result = self.open(&hop, |way| dial(way, &self.tuning, deadline, cancel));
+            match result {
+                Err(Error::Status(response)) => {
+                    journey.learn(&response);
+                    journey.follow(response)?;
+                }
+                Ok(ws) => {
+                    ws.response().into_iter().for_each(|response| journey.learn(response));
+                    return Ok(ws);
+                }
+                error @ Err(_) => return error,
+            }
+        }
     }
 
     /// Performs the handshake over a `stream` that is connected already: a tunnel, a socket with settings of its own.
     ///
-    /// For `wss://` TLS is performed over it; if the stream is TLS already, write `ws://`. Deadlines show only between
-    /// the reads and writes of the stream, except that of a [`TcpStream`](std::net::TcpStream): set its own time limits.
+    /// For `wss://` TLS is performed over it; if the stream is TLS already, write `ws://`. No proxy is asked, and
+    /// redirects are not followed. Deadlines show only between the reads and writes of the stream, except those of
+    /// a [`TcpStream`](std::net::TcpStream) or `UnixStream`: set its own time limits.
     ///
     /// # Errors
     /// Like [`connect`](Self::connect).
@@ -62,44 +86,40 @@ impl ConnectOptions {
         url: &str,
         stream: impl Read + Write + Send + 'static,
     ) -> Result<WebSocket, Error> {
-        self.establish(url, |url, tls| {
-            let mut stream = Stream::given(stream).map_err(Error::Io)?;
-            if let Some(tls) = tls {
-                start_tls(&mut stream, url, tls, deadline(self.connect_timeout))?;
-            }
-            Ok(stream)
-        })
+        self.connect_over(url, || Stream::given(stream))
     }
 
-    fn establish(
+    fn connect_over(
         &self,
         url: &str,
-        dial: impl FnOnce(&WsUrl, Option<Arc<ClientConfig>>) -> Result<Stream, Error>,
+        stream: impl FnOnce() -> io::Result<Stream>,
     ) -> Result<WebSocket, Error> {
-        let url = WsUrl::parse(url)?;
-        let host = self.host.clone().unwrap_or_else(|| url.authority());
-        let subprotocols: Vec<&str> = self.subprotocols.iter().map(String::as_str).collect();
-        let fields: Vec<(&str, &str)> =
-            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let mut request =
-            Request::new(&host, url.target()).subprotocols(&subprotocols).fields(&fields).config(self.config);
-        if let Some(origin) = &self.origin {
-            request = request.origin(origin);
+        let mut journey = Journey::new(self, url)?;
+        let hop = journey.hop_over()?;
+        let ws = self.open(&hop, |way| {
+            let mut stream = stream().map_err(Error::Io)?;
+            go_on(&mut Sequence::connected_already(way), &mut stream, hop.deadline(self.connect_timeout))?;
+            Ok(stream)
+        });
+        match &ws {
+            Err(Error::Status(response)) => journey.learn(response),
+            Ok(ws) => ws.response().into_iter().for_each(|response| journey.learn(response)),
+            Err(_) => {}
         }
+        ws
+    }
+
+    fn open(&self, hop: &Hop, dial: impl FnOnce(&Way) -> Result<Stream, Error>) -> Result<WebSocket, Error> {
+        let lists = hop.lists(self);
+        let request = lists.request();
 
         // All that can be wrong here is found before anything is sent.
         let mut keys = Keys::client()?;
         ClientHandshake::new(&request, &mut keys)?;
         let (rx, tx) = self.sizes.allocate(&self.config.limits)?;
-        let tls = if url.is_secure() {
-            server_name(&url)?;
-            Some(self.trust.client_config()?)
-        } else {
-            None
-        };
 
-        let mut stream = dial(&url, tls)?;
-        stream.set_deadline(deadline(self.handshake_timeout));
+        let mut stream = dial(&hop.way)?;
+        stream.set_deadline(hop.deadline(self.handshake_timeout));
         let mut response = HttpResponse::default();
         let mut inner =
             match blocking::connect_with(stream, &request, keys, rx, tx, &mut |line: HeadLine<'_>| {
@@ -134,5 +154,63 @@ pub(super) fn explain<R: Buffer>(
         }
         crate::Error::Io(_) if !matches!(response.status, 0 | 101) => Error::Status(response.into()),
         error => Error::from_core(error).within(Phase::Handshake),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        format,
+        net::{TcpListener, TcpStream},
+        string::String,
+        thread,
+        time::{Duration, Instant},
+        vec::Vec,
+    };
+
+    use super::*;
+
+    /// Connects to a server that says nothing, gives up after a while, and returns how it ended.
+    fn give_up(options: &ConnectOptions, url: impl FnOnce(u16) -> String) -> (Error, Vec<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let cancel = Cancel::default();
+        let canceller = cancel.clone();
+        let server = thread::spawn(move || {
+            let accepted = Vec::from_iter(listener.accept().map(|(tcp, _)| tcp));
+            thread::sleep(Duration::from_millis(50));
+            canceller.cancel();
+            accepted
+        });
+        let options = options.clone().proxy_from_environment(false);
+        let options = match &options.proxy {
+            Some(Ok(_)) => options.proxy(format!("socks5h://127.0.0.1:{port}")),
+            _ => options,
+        };
+        let begin = Instant::now();
+        let error = options.connect_cancellable(&url(port), &cancel).unwrap_err();
+        assert!(begin.elapsed() < Duration::from_secs(10));
+        (error, server.join().unwrap())
+    }
+
+    #[test]
+    fn every_stage_can_be_cancelled() {
+        let options = ConnectOptions::new();
+        for (options, scheme) in [
+            (options.clone(), "ws"),
+            (options.clone().danger_accept_invalid_certificates(true), "wss"),
+            (options.clone().proxy("socks5h://h"), "ws"),
+        ] {
+            let (error, accepted) = give_up(&options, |port| format!("{scheme}://127.0.0.1:{port}/"));
+            assert!(matches!(error, Error::Cancelled), "{scheme} {error:?}");
+            for mut tcp in accepted {
+                tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                tcp.read_to_end(&mut Vec::new()).unwrap();
+            }
+        }
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let error = options.connect_cancellable("ws://127.0.0.1:1/", &cancel).unwrap_err();
+        assert!(matches!(error, Error::Cancelled), "{error:?}");
     }
 }

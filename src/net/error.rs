@@ -1,7 +1,7 @@
 use core::fmt;
-use std::{boxed::Box, io, net::SocketAddr, string::String, vec::Vec};
+use std::{boxed::Box, io, net::SocketAddr, path::PathBuf, string::String, vec::Vec};
 
-use super::{IoError, UrlError};
+use super::{IoError, ProxyError, RedirectError, UrlError};
 use crate::{CloseCode, HandshakeError, MisuseError, ProtocolError, handshake::HeadLine};
 
 /// Why a connection could not be opened, or a call on it failed.
@@ -24,8 +24,25 @@ pub enum Error {
         /// What it says.
         source: io::Error,
     },
+    /// The Unix-domain socket does not take the connection.
+    ConnectUnix {
+        /// Where it is.
+        path: PathBuf,
+        /// What it says.
+        source: io::Error,
+    },
+    /// There is no way through the proxy, or what is given as one is none. That it cannot be reached is
+    /// [`Dns`](Self::Dns) or [`Connect`](Self::Connect), as for a server.
+    Proxy {
+        /// Its URL without user name and password, or where it was to be found: `https_proxy`.
+        proxy: String,
+        /// Why.
+        source: ProxyError,
+    },
     /// There are no root certificates to verify a server against, or those given are none.
     Roots(rustls::Error),
+    /// The client's certificate cannot be used, or its key is not the key of it.
+    ClientCertificate(rustls::Error),
     /// The server's certificate is not to be trusted: for another host, expired, of an unknown authority.
     Certificate {
         /// The host that was connected to.
@@ -39,6 +56,13 @@ pub enum Error {
     Timeout(Phase),
     /// The server answered with another status than 101.
     Status(Box<HttpResponse>),
+    /// The server redirects to where it is not followed.
+    Redirect {
+        /// Why.
+        cause: RedirectError,
+        /// The server's answer.
+        response: Box<HttpResponse>,
+    },
     /// The opening handshake failed otherwise.
     Handshake(HandshakeError),
     /// The peer broke a rule; it was told so with [`ProtocolError::close_code`].
@@ -51,6 +75,8 @@ pub enum Error {
     ConnectionLost,
     /// The system gives no random bytes, which masking keys are made of (RFC 6455 section 5.3).
     Random(io::Error),
+    /// The attempt was given up, from another thread.
+    Cancelled,
     /// The socket failed, or its own time limit was over: see [`is_timeout`](Self::is_timeout).
     Io(io::Error),
 }
@@ -63,6 +89,8 @@ pub enum Phase {
     Resolve,
     /// To connect to one of them; likewise.
     Connect,
+    /// The answer of a proxy; likewise.
+    Proxy,
     /// The handshake of TLS; likewise at a client, part of the opening handshake at a server.
     Tls,
     /// The opening handshake: [`handshake_timeout`](super::ConnectOptions::handshake_timeout).
@@ -90,7 +118,13 @@ impl Error {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Url(_) | Self::Roots(_) | Self::Certificate { .. } | Self::Misuse(_) => true,
+            Self::Url(_)
+            | Self::Roots(_)
+            | Self::ClientCertificate(_)
+            | Self::Certificate { .. }
+            | Self::Misuse(_) => true,
+            Self::Cancelled | Self::Redirect { .. } => true,
+            Self::Proxy { source, .. } => source.is_permanent(),
             Self::Tls(error) => is_refusal(error),
             Self::Status(response) => !matches!(response.status, 408 | 429 | 500..),
             Self::Handshake(error) => !matches!(error, HandshakeError::UnexpectedEof),
@@ -166,10 +200,18 @@ impl fmt::Display for Error {
             Self::Connect { addr, source } => {
                 write!(f, "cannot connect to {addr}, check that a server listens there: {source}")
             }
+            Self::ConnectUnix { path, source } => {
+                write!(f, "cannot connect to {}, check that a server listens there: {source}", path.display())
+            }
+            Self::Proxy { proxy, source } => write!(f, "no way through the proxy `{proxy}`: {source}"),
+            Self::Cancelled => f.write_str("the attempt to connect was given up"),
             Self::Roots(error) => write!(
                 f,
                 "no usable root certificates, install those of the system or give some with `add_root_certificates`: {error}"
             ),
+            Self::ClientCertificate(error) => {
+                write!(f, "the client certificate cannot be used, it and its key have to be in PEM: {error}")
+            }
             Self::Certificate { host, source } => {
                 write!(f, "the certificate of `{host}` is not to be trusted{}: {source}", remedy(source))
             }
@@ -180,6 +222,7 @@ impl fmt::Display for Error {
             Self::Timeout(phase) => f.write_str(match phase {
                 Phase::Resolve => "the host's name was not resolved within the connect timeout",
                 Phase::Connect => "the host did not answer within the connect timeout",
+                Phase::Proxy => "the proxy did not answer within the connect timeout",
                 Phase::Tls => "the TLS handshake was not done within its timeout",
                 Phase::Handshake => "the opening handshake was not done within the handshake timeout",
                 Phase::Close => {
@@ -191,6 +234,9 @@ impl fmt::Display for Error {
                     f,
                     "the server answered with status {response} instead of 101: check path and credentials"
                 )
+            }
+            Self::Redirect { cause, response } => {
+                write!(f, "the redirect (status {response}) is not followed: {cause}")
             }
             Self::Handshake(error) => fmt::Display::fmt(error, f),
             Self::Protocol(error) => fmt::Display::fmt(error, f),
@@ -228,8 +274,13 @@ fn remedy(error: &rustls::Error) -> &'static str {
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Dns { source, .. } | Self::Connect { source, .. } => Some(source),
-            Self::Roots(error) | Self::Tls(error) | Self::Certificate { source: error, .. } => Some(error),
+            Self::Dns { source, .. } | Self::Connect { source, .. } | Self::ConnectUnix { source, .. } => {
+                Some(source)
+            }
+            Self::Roots(error)
+            | Self::ClientCertificate(error)
+            | Self::Tls(error)
+            | Self::Certificate { source: error, .. } => Some(error),
             Self::Random(error) | Self::Io(error) => Some(error),
             // The others say all themselves.
             _ => None,

@@ -11,9 +11,10 @@ use rustls::{ServerConfig, ServerConnection};
 
 use super::{
     Error, Phase, Stream, WebSocket,
-    dial::Tuning,
+    layers::Layer,
     options::{Sizes, deadline},
     random::Keys,
+    tuning::Tuning,
     websocket::Inner,
 };
 use crate::{
@@ -167,7 +168,9 @@ impl ServerOptions {
         stream.set_deadline(deadline(self.handshake_timeout));
         if let Some(config) = &self.tls {
             let connection = ServerConnection::new(config.clone()).map_err(Error::Tls)?;
-            stream.start_tls(connection.into()).map_err(|error| Error::from_io(error).within(Phase::Tls))?;
+            stream
+                .start_tls(connection.into(), Layer::Server)
+                .map_err(|error| Error::from_io(error).within(Phase::Tls))?;
         }
         let mut subprotocol = None;
         let decide = |request: &RequestHead<'_>| {

@@ -4,12 +4,23 @@
 //! TLS is rustls, with the trust of the platform. Deadlines are total: for connecting, for the opening and for the
 //! closing handshake; a peer that sends a byte now and then does not stretch them.
 
+mod cancel;
 mod connect;
+mod cookies;
+mod danger;
 mod dial;
 mod error;
+mod journey;
+mod layers;
 mod listen;
 mod options;
+mod options_net;
+mod options_tls;
+mod proxy;
+mod race;
 mod random;
+mod redirect;
+mod sequence;
 mod socket;
 mod split;
 mod stream;
@@ -17,14 +28,20 @@ mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod trust;
+mod tuning;
 mod url;
 mod websocket;
 
+use cancel::Cancel;
 pub use connect::connect;
+pub use cookies::CookieJar;
 pub use error::{CloseInfo, Error, HttpResponse, Phase};
 pub use listen::{Incoming, Server, ServerOptions, accept};
 pub use options::ConnectOptions;
+pub use proxy::ProxyError;
+pub use redirect::RedirectError;
 pub use rustls;
+pub use socket2;
 pub use split::{Reader, Writer};
 pub use stream::{IoError, ReadHalf, Stream, WriteHalf};
 pub use url::{UrlError, WsUrl};

@@ -1,6 +1,7 @@
 use core::fmt;
 use std::{
     boxed::Box,
+    path::PathBuf,
     string::String,
     sync::Arc,
     time::{Duration, Instant},
@@ -8,11 +9,20 @@ use std::{
     vec::Vec,
 };
 
-use super::{Error, dial::Tuning, trust::Trust};
+use super::{
+    CookieJar, Error, ProxyError, WsUrl,
+    cookies::Cookies,
+    proxy::{Environment, NoProxy, Proxy},
+    trust::Trust,
+    tuning::Tuning,
+};
 use crate::{
     Config, Growing, Limits, MIN_RX, MisuseError, frame::FrameHeader, frame::MAX_CONTROL_PAYLOAD,
     proto::Session,
 };
+
+/// Names and values of header fields, for a URL.
+type HeaderProvider = dyn Fn(&WsUrl) -> Vec<(String, String)> + Send + Sync;
 
 /// How a client connects, and how its connection behaves.
 ///
@@ -36,7 +46,19 @@ pub struct ConnectOptions {
     pub(super) write_timeout: Option<Duration>,
     pub(super) headers: Vec<(String, String)>,
     pub(super) origin: Option<String>,
+    pub(super) header_provider: Option<Arc<HeaderProvider>>,
     pub(super) host: Option<String>,
+    pub(super) basic_auth: Option<(String, String)>,
+    pub(super) cookie: Option<String>,
+    pub(super) cookies: Cookies,
+    pub(super) redirects: u16,
+    pub(super) proxy: Option<Result<Proxy, ProxyError>>,
+    /// `None`: as the environment says.
+    pub(super) no_proxy: Option<NoProxy>,
+    /// `None`: it does not count.
+    pub(super) environment: Option<Environment>,
+    pub(super) server_name: Option<String>,
+    pub(super) unix_socket: Option<PathBuf>,
     pub(super) subprotocols: Vec<String>,
     pub(super) config: Config,
     pub(super) trust: Trust,
@@ -60,7 +82,17 @@ impl ConnectOptions {
             write_timeout: None,
             headers: Vec::new(),
             origin: None,
+            header_provider: None,
             host: None,
+            basic_auth: None,
+            cookie: None,
+            cookies: Cookies::Own(CookieJar::new()),
+            redirects: 3,
+            proxy: None,
+            no_proxy: None,
+            environment: Some(Environment::PROCESS),
+            server_name: None,
+            unix_socket: None,
             subprotocols: Vec::new(),
             config: Config::DEFAULT,
             trust: Trust::default(),
@@ -103,7 +135,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Adds a header field to the request. What cannot be sent is refused when connecting, before anything is sent:
+    /// Adds a header field to the request, for the server and not for one that it redirects to. What cannot be sent is refused when connecting, before anything is sent:
     /// names that are no token, values with control characters, fields that the handshake says itself.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -141,13 +173,17 @@ impl ConnectOptions {
     }
 
     /// Sets the configuration of TLS as a whole: trust, client certificate, versions. Root certificates that are added
-    /// do not count then.
+    /// do not count then, nor do the other options of TLS, for the server; for an
+    /// HTTPS proxy they do.
     pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
         self.trust.set_config(config);
         self
     }
 
     /// Trusts these certificates too, besides those of the platform: any number in PEM, or one in DER.
+    ///
+    /// The environment variables `SSL_CERT_FILE`, and `WEBSOCKET_CLIENT_CA_BUNDLE` before it, name a file (the latter
+    /// also a folder) of certificates in PEM that take the place of those of the platform.
     ///
     /// # Errors
     /// [`Error::Roots`] if there is none in it, or a malformed one.
@@ -192,6 +228,10 @@ impl fmt::Debug for ConnectOptions {
             .field("handshake_timeout", &self.handshake_timeout)
             .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("subprotocols", &self.subprotocols)
+            .field("cookies", &self.cookies)
+            .field("proxy", &self.proxy)
+            .field("no_proxy", &self.no_proxy)
+            .field("tuning", &self.tuning)
             .field("config", &self.config)
             .field("trust", &self.trust)
             .finish_non_exhaustive()

@@ -4,7 +4,7 @@ use core::fmt;
 use std::{
     boxed::Box,
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -71,6 +71,12 @@ impl Side {
         let socket = Arc::new(Socket { tcp, nonblocking: AtomicBool::new(false) });
         let side = |set| Self { socket: socket.clone(), set, timeout: None, deadline: None, armed: false };
         (side(TcpStream::set_read_timeout), side(TcpStream::set_write_timeout))
+    }
+
+    /// What shuts the socket down, also under a call in another thread. It keeps the descriptor until it is dropped.
+    pub(super) fn shutdown_handle(&self) -> impl FnOnce() + Send + use<> {
+        let socket = self.socket.clone();
+        move || drop(socket.tcp.shutdown(Shutdown::Both))
     }
 
     pub(super) fn tcp(&self) -> &TcpStream {

@@ -1,18 +1,20 @@
 use core::{any::Any, fmt};
 #[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::{
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    unix::net::UnixStream,
+};
 use std::{
     boxed::Box,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
     error::is_wait,
+    layers::{Layer, Layers},
     socket::{Raw, Side, unsupported},
-    tls::Tls,
 };
 
 /// What the transport of a connection reports.
@@ -57,7 +59,7 @@ impl embedded_io::Error for IoError {
 /// Reads and writes that fail because of a time limit or because they would block lose nothing, also within TLS.
 pub struct Stream {
     raw: Raw,
-    tls: Option<Arc<Tls>>,
+    layers: Layers,
     /// Fail the next read after a write once, see [`set_pausing`](Self::set_pausing).
     pausing: bool,
     always: bool,
@@ -72,7 +74,7 @@ impl Stream {
         Self::new(Raw::Socket(input, output))
     }
 
-    /// Over what the caller brings. A `TcpStream` is recognised, so that deadlines hold within its reads and writes.
+    /// Over what the caller brings. A `TcpStream` or `UnixStream` is recognised, so that deadlines hold within its reads and writes.
     pub(super) fn given(io: impl Read + Write + Send + 'static) -> io::Result<Self> {
         let mut slot = Some(io);
         let any: &mut dyn Any = &mut slot;
@@ -80,29 +82,43 @@ impl Stream {
             tcp.set_nonblocking(false)?;
             return Ok(Self::tcp(tcp));
         }
+        #[cfg(unix)]
+        if let Some(unix) =
+            (&mut slot as &mut dyn Any).downcast_mut::<Option<UnixStream>>().and_then(Option::take)
+        {
+            unix.set_nonblocking(false)?;
+            return Ok(Self::tcp(OwnedFd::from(unix).into()));
+        }
         let io = slot.ok_or(io::ErrorKind::NotFound)?;
         Ok(Self::new(Raw::Other { io: Box::new(io), deadline: None }))
     }
 
-    const fn new(raw: Raw) -> Self {
-        Self { raw, tls: None, pausing: false, always: false, moved: false, paused: false }
+    fn new(raw: Raw) -> Self {
+        Self { raw, layers: Layers::default(), pausing: false, always: false, moved: false, paused: false }
     }
 
     /// Goes on over TLS, once its handshake is done.
-    pub(super) fn start_tls(&mut self, connection: rustls::Connection) -> io::Result<()> {
-        let tls = Tls::new(connection);
-        tls.handshake(&mut self.raw)?;
-        self.tls = Some(Arc::new(tls));
-        Ok(())
+    pub(super) fn start_tls(&mut self, connection: rustls::Connection, layer: Layer) -> io::Result<()> {
+        self.layers.start(&mut self.raw, connection, layer)
     }
 
-    /// Whether it is TLS, started here.
+    /// What shuts the socket down, also under a call in another thread; `None` over a stream that the caller brought.
+    pub(super) fn shutdown_handle(&self) -> Option<impl FnOnce() + Send + use<>> {
+        match &self.raw {
+            Raw::Socket(input, _) => Some(input.shutdown_handle()),
+            Raw::Other { .. } => None,
+        }
+    }
+
+    /// Whether it is TLS, started here and to the other end: TLS to a proxy only is none.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
-        self.tls.is_some()
+        self.layers.is_tls()
     }
 
     /// The socket; `None` over a stream that the caller brought. Bytes read or written there are missing here.
+    ///
+    /// A Unix-domain socket is here a `TcpStream` too, whose addresses are errors and whose `TCP_NODELAY` is none.
     #[must_use]
     pub fn tcp_stream(&self) -> Option<&TcpStream> {
         match &self.raw {
@@ -172,7 +188,10 @@ impl Stream {
         let Raw::Socket(input, output) = self.raw else {
             return Err(unsupported());
         };
-        Ok((ReadHalf { side: input, tls: self.tls.clone() }, WriteHalf { side: output, tls: self.tls }))
+        Ok((
+            ReadHalf { side: input, layers: self.layers.clone() },
+            WriteHalf { side: output, layers: self.layers },
+        ))
     }
 
     /// Bounds all reads and writes together: past it they time out, however little each of them waited. Over a stream
@@ -203,7 +222,7 @@ impl Stream {
     /// first, then what still comes is discarded: at most 256 KiB, for 1 s; only what is there if non-blocking.
     pub(super) fn linger(&mut self) {
         self.set_deadline(Instant::now().checked_add(LINGER));
-        self.end_tls();
+        self.layers.close(&mut self.raw);
         let Raw::Socket(input, output) = &mut self.raw else {
             return;
         };
@@ -216,16 +235,9 @@ impl Stream {
     /// Ends both directions; waits for next to nothing.
     pub(super) fn shutdown(&mut self) {
         self.set_deadline(Instant::now().checked_add(Duration::from_millis(100)));
-        self.end_tls();
+        self.layers.close(&mut self.raw);
         if let Some(tcp) = self.tcp_stream() {
             let _ = tcp.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Says in TLS that nothing more comes; if that cannot be said, it can neither be helped.
-    fn end_tls(&mut self) {
-        if let Some(tls) = &self.tls {
-            tls.close(&mut self.raw);
         }
     }
 }
@@ -236,10 +248,7 @@ impl Read for Stream {
             self.paused = true;
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let n = match &self.tls {
-            Some(tls) => tls.read(&mut self.raw, buf),
-            None => self.raw.read(buf),
-        }?;
+        let n = self.layers.read(&mut self.raw, buf)?;
         self.moved = self.always;
         Ok(n)
     }
@@ -247,19 +256,13 @@ impl Read for Stream {
 
 impl Write for Stream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = match &self.tls {
-            Some(tls) => tls.write(&mut self.raw, buf),
-            None => self.raw.write(buf),
-        }?;
+        let n = self.layers.write(&mut self.raw, buf)?;
         self.moved = true;
         Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &self.tls {
-            Some(tls) => tls.flush(&mut self.raw),
-            None => self.raw.flush(),
-        }
+        self.layers.flush(&mut self.raw)
     }
 }
 
@@ -279,7 +282,7 @@ const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ReadHalf {
     side: Side,
-    tls: Option<Arc<Tls>>,
+    layers: Layers,
 }
 
 impl ReadHalf {
@@ -320,10 +323,7 @@ impl ReadHalf {
 
 impl Read for ReadHalf {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match &self.tls {
-            Some(tls) => tls.read(&mut self.side, buf),
-            None => self.side.read(buf),
-        }
+        self.layers.read(&mut self.side, buf)
     }
 }
 
@@ -331,7 +331,7 @@ impl Read for ReadHalf {
 #[derive(Debug)]
 pub struct WriteHalf {
     side: Side,
-    tls: Option<Arc<Tls>>,
+    layers: Layers,
 }
 
 impl WriteHalf {
@@ -345,9 +345,7 @@ impl WriteHalf {
 
     /// Says that nothing more comes: `close_notify` in TLS, then FIN. The other half can go on.
     pub fn shutdown(&mut self) {
-        if let Some(tls) = &self.tls {
-            tls.close(&mut self.side);
-        }
+        self.layers.close(&mut self.side);
         let _ = self.side.tcp().shutdown(Shutdown::Write);
     }
 }
@@ -364,17 +362,11 @@ impl WriteHalf {
 
 impl Write for WriteHalf {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match &self.tls {
-            Some(tls) => tls.write(&mut self.side, buf),
-            None => self.side.write(buf),
-        }
+        self.layers.write(&mut self.side, buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &self.tls {
-            Some(tls) => tls.flush(&mut self.side),
-            None => Ok(()),
-        }
+        self.layers.flush(&mut self.side)
     }
 }
 

@@ -230,7 +230,10 @@ mod tests {
         pki_types::{PrivatePkcs8KeyDer, ServerName},
     };
 
-    use super::super::stream::{ReadHalf, Stream, WriteHalf};
+    use super::super::{
+        layers::Layer,
+        stream::{ReadHalf, Stream, WriteHalf},
+    };
 
     /// Two ends of TLS over loopback, of either version.
     fn pair(version: &'static rustls::SupportedProtocolVersion) -> [Stream; 2] {
@@ -254,12 +257,14 @@ mod tests {
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let accepting = thread::spawn(move || {
             let mut stream = Stream::tcp(listener.accept().unwrap().0);
-            stream.start_tls(ServerConnection::new(Arc::new(server)).unwrap().into()).unwrap();
+            stream.start_tls(ServerConnection::new(Arc::new(server)).unwrap().into(), Layer::Server).unwrap();
             stream
         });
         let mut stream = Stream::tcp(tcp);
         let name = ServerName::try_from("h").unwrap();
-        stream.start_tls(ClientConnection::new(Arc::new(client), name).unwrap().into()).unwrap();
+        stream
+            .start_tls(ClientConnection::new(Arc::new(client), name).unwrap().into(), Layer::Server)
+            .unwrap();
         [stream, accepting.join().unwrap()]
     }
 

@@ -119,7 +119,7 @@ impl WsUrl {
             host: url.host().ok_or(UrlError::EmptyHost)?.to_owned(),
             port,
             target,
-            user: user(&url)?,
+            user: user_info(&url)?,
         })
     }
 
@@ -145,6 +145,10 @@ impl WsUrl {
         }
     }
 
+    pub(super) const fn kind(&self) -> &Host<String> {
+        &self.host
+    }
+
     /// The port; 80 or 443 by default.
     #[must_use]
     pub const fn port(&self) -> u16 {
@@ -165,6 +169,17 @@ impl WsUrl {
         &self.target
     }
 
+    /// For references to resolve against; without user name and password.
+    pub(super) fn to_url(&self) -> Option<url::Url> {
+        url::Url::parse(&self.to_string()).ok()
+    }
+
+    /// The same with `http` or `https`, which is what cookies go by.
+    pub(super) fn to_http_url(&self) -> Option<url::Url> {
+        let scheme = if self.secure { "https" } else { "http" };
+        url::Url::parse(&format!("{scheme}://{}{}", self.authority(), self.target)).ok()
+    }
+
     /// User name and password, percent-decoded, where the URL has such. Do not log them.
     #[must_use]
     pub fn user(&self) -> Option<(&str, &str)> {
@@ -173,7 +188,7 @@ impl WsUrl {
 }
 
 /// Percent-decodes user name and password: they may hold what would end a header line.
-fn user(url: &url::Url) -> Result<Option<(String, String)>, UrlError> {
+pub(super) fn user_info(url: &url::Url) -> Result<Option<(String, String)>, UrlError> {
     if url.username().is_empty() && url.password().is_none() {
         return Ok(None);
     }

@@ -120,7 +120,8 @@ fn another_status() {
             tcp.write_all(format!("HTTP/1.1 {answer}").as_bytes()).unwrap();
             head
         });
-        let error = options().header("X-Key", "value").origin("http://a").connect(&url).unwrap_err();
+        let error =
+            options().redirects(0).header("X-Key", "value").origin("http://a").connect(&url).unwrap_err();
         assert_eq!(error.is_permanent(), permanent, "{error}");
         let Error::Status(response) = error else {
             panic!("{error:?}");

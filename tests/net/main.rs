@@ -4,7 +4,10 @@
 mod closing;
 mod errors;
 mod halves;
+mod identity;
 mod peer;
+mod proxies;
+mod redirects;
 mod server;
 mod timing;
 mod tls;

@@ -17,6 +17,7 @@ use sockling::{
         rustls::{
             self,
             pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+            server::{WebPkiClientVerifier, danger::ClientCertVerifier},
         },
     },
 };
@@ -145,6 +146,32 @@ impl Authority {
 
     /// A server with a certificate for `name`.
     pub fn server(&self, name: &str, expired: bool) -> Arc<rustls::ServerConfig> {
+        Arc::new(self.config(name, expired, WebPkiClientVerifier::no_client_auth()))
+    }
+
+    /// A server that asks for a certificate of this authority, and may insist on one.
+    pub fn asking(&self, name: &str, insists: bool) -> Arc<rustls::ServerConfig> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.der.clone().into()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = if insists { verifier } else { verifier.allow_unauthenticated() };
+        Arc::new(self.config(name, false, verifier.build().unwrap()))
+    }
+
+    /// A client's certificate and its key, in PEM.
+    pub fn client(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn config(
+        &self,
+        name: &str,
+        expired: bool,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> rustls::ServerConfig {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         if expired {
@@ -154,12 +181,11 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
+        rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        Arc::new(config)
+            .unwrap()
     }
 }

@@ -78,6 +78,7 @@ async fn recv_and_send_dropped_at_every_await() {
                 let mut sent = at_once(ws.send(data)).await;
                 while sent.is_none() {
                     dropped += 1;
+                    tokio::task::yield_now().await;
                     sent = at_once(ws.resume_send(data)).await;
                 }
                 sent.unwrap().unwrap();
@@ -92,7 +93,7 @@ async fn recv_and_send_dropped_at_every_await() {
             let mut wire = Vec::new();
             peer.read_to_end(&mut wire).await.unwrap();
             check_wire(&wire, is_client);
-            assert!(dropped > 10, "{dropped}");
+            assert!(dropped > 6, "{dropped}");
         }
     }
 }
@@ -109,6 +110,7 @@ async fn parts_dropped_at_every_await() {
         let mut got = Vec::new();
         loop {
             let Some(part) = at_once(ws.recv_part()).await else {
+                tokio::task::yield_now().await;
                 continue;
             };
             let part = part.unwrap();
@@ -117,6 +119,7 @@ async fn parts_dropped_at_every_await() {
             let (data, fin) = (part.data.to_vec(), part.fin);
             let mut sent = at_once(ws.send_part(Kind::Binary, &data, fin)).await;
             while sent.is_none() {
+                tokio::task::yield_now().await;
                 sent = at_once(ws.resume_part(Kind::Binary, &data, fin)).await;
             }
             sent.unwrap().unwrap();
@@ -160,6 +163,7 @@ async fn close_dropped_at_every_await() {
                 if let Some(close) = at_once(ws.close(CloseCode::GOING_AWAY, "bye")).await {
                     break close.unwrap();
                 }
+                tokio::task::yield_now().await;
             };
             let want = |close: &CloseInfo| {
                 close.received == Some((CloseCode(4000), "why".into()))

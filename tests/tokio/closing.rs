@@ -49,7 +49,9 @@ async fn the_time_to_close_is_total() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_read() {
-    let (mut ws, _peer) = client(&ConnectOptions::new(), 100, &[], |io| io).await;
+    // Its buffer has no room for the close frame.
+    let options = ConnectOptions::new().send_buffer(300);
+    let (mut ws, _peer) = client(&options, 100, &[], |io| io).await;
     assert!(tokio::time::timeout(ms(10), ws.send(&[0; 1000])).await.is_err());
     let begin = Instant::now();
     let error = ws.close(CloseCode::NORMAL, "").await.unwrap_err();

@@ -13,3 +13,4 @@ mod pipe;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod ways;

@@ -134,11 +134,13 @@ async fn a_sink_dropped_at_every_await() {
     for n in 0..20u8 {
         while ws.ready_now().is_none() {
             dropped += 1;
+            tokio::task::yield_now().await;
         }
         ws.start_send_unpin(vec![n; 50 * usize::from(n)].into()).unwrap();
     }
     while ws.flush().now_or_never().is_none() {
         dropped += 1;
+        tokio::task::yield_now().await;
     }
     assert!(dropped > 100, "{dropped}");
     drop(ws);

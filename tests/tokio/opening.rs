@@ -144,3 +144,29 @@ async fn connecting_dropped() {
     read_head(&mut tcp).await;
     assert_eq!(tcp.read(&mut [0]).await.unwrap(), 0);
 }
+
+/// All futures can be spawned, and all that connections are made of can go to other tasks.
+#[tokio::test]
+async fn futures_go_between_threads() {
+    const fn send<T: Send>(_: &T) {}
+    let options = ConnectOptions::new();
+    send(&options.connect_async("ws://h/"));
+    send(&options.connect_stream_async("ws://h/", duplex(1).0));
+    send(&sockling::connect_async("ws://h/"));
+    let serving = ServerOptions::new();
+    send(&serving.accept_stream_async(duplex(1).0));
+    let (mut ws, _peer) = crate::pipe::client(&options, 1000, &[], |io| io).await;
+    send(&ws);
+    send(&ws.recv());
+    send(&ws.recv_part());
+    send(&ws.send("a"));
+    send(&ws.close(sockling::CloseCode::NORMAL, ""));
+    let (mut reader, mut writer) = ws.split();
+    send(&reader);
+    send(&writer);
+    send(&reader.recv());
+    send(&writer.send("a"));
+    send(&writer.close(sockling::CloseCode::NORMAL, ""));
+    // What a task holds while it waits; a connection holds its buffers elsewhere.
+    assert!(size_of_val(&reader.recv()) < 500);
+}

@@ -4,19 +4,19 @@ use std::{string::String, vec::Vec};
 use ::tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     Stream, WebSocket,
-    connect::within,
     connection::{Connection, Inner},
     io::Io,
 };
 use crate::{
     HandshakeError, asynch,
     handshake::{RequestHead, Response},
-    net::{Error, Phase, ServerOptions, random::Keys},
+    net::{Error, Phase, ServerOptions, layers::Layer, random::Keys},
 };
 
 /// Performs the opening handshake of a server with the client at the other end of `tcp`, with the defaults of
@@ -118,7 +118,7 @@ impl ServerOptions {
         let opening = async {
             let stream = match &self.tls {
                 Some(config) => match TlsAcceptor::from(config.clone()).accept(stream).await {
-                    Ok(tls) => Stream::tls(tls),
+                    Ok(tls) => Stream::tls(tls, Layer::Server),
                     Err(error) => return Err(Error::from_io(error)),
                 },
                 None => stream,
@@ -142,9 +142,9 @@ impl ServerOptions {
                 }
             }
         };
-        match within(self.handshake_timeout, opening).await {
-            Some(inner) => Ok(WebSocket::new(Connection::new(inner?, true, &self.config), subprotocol, None)),
-            None => Err(Error::Timeout(phase)),
+        match timeout(self.handshake_timeout, opening).await {
+            Ok(inner) => Ok(WebSocket::new(Connection::new(inner?, true, &self.config), subprotocol, None)),
+            Err(_) => Err(Error::Timeout(phase)),
         }
     }
 }

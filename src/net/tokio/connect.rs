@@ -1,21 +1,22 @@
-use core::{future::Future, time::Duration};
-use std::{net::SocketAddr, string::String, sync::Arc, vec::Vec};
+use std::boxed::Box;
 
-use ::tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, lookup_host},
-    time::timeout,
+use ::tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    Stream, WebSocket,
+    connection::Connection,
+    dial::{by, dial, go_on},
+    io::Io,
 };
-use rustls::ClientConfig;
-use tokio_rustls::TlsConnector;
-
-use super::{Stream, WebSocket, connection::Connection, io::Io};
 use crate::{
-    Request, asynch,
+    asynch,
     handshake::{ClientHandshake, HeadLine},
     net::{
-        ConnectOptions, Error, HttpResponse, Phase, WsUrl, connect::explain, dial::explain_tls, random::Keys,
-        trust::server_name,
+        ConnectOptions, Error, HttpResponse, Phase,
+        connect::explain,
+        journey::{Hop, Journey},
+        random::Keys,
+        sequence::{Sequence, Way},
     },
 };
 
@@ -51,26 +52,32 @@ impl ConnectOptions {
     /// # Cancel safety
     /// A connection that is dropped before it is there is given up; the server may have seen it.
     pub async fn connect_async(&self, url: &str) -> Result<WebSocket, Error> {
-        self.establish_async(url, async |url, tls| {
-            // What remains of the time is that of the phase that it ends in.
-            let mut phase = Phase::Resolve;
-            within(self.connect_timeout, async {
-                let addrs = resolve(url).await?;
-                phase = Phase::Connect;
-                let tcp = connect_any(&addrs).await?;
-                self.tuning.apply(&tcp);
-                phase = Phase::Tls;
-                start_tls(Stream::tcp(tcp), url, tls).await
-            })
-            .await
-            .unwrap_or(Err(Error::Timeout(phase)))
-        })
-        .await
+        let mut journey = Journey::new(self, url)?;
+        loop {
+            let hop = journey.hop()?;
+            let deadline = hop.deadline(self.connect_timeout);
+            // Boxed: it is most of what a task has to hold, and for a while only.
+            let opening =
+                Box::pin(self.open_async(&hop, async |way| dial(way, &self.tuning, deadline).await));
+            match opening.await {
+                Err(Error::Status(response)) => {
+                    journey.learn(&response);
+                    journey.follow(response)?;
+                }
+                Ok(ws) => {
+                    ws.response().into_iter().for_each(|response| journey.learn(response));
+                    return Ok(ws);
+                }
+                error @ Err(_) => return error,
+            }
+        }
     }
 
-    /// Performs the handshake over a `stream` that is connected already: a tunnel, a socket with settings of its own.
+    /// Performs the handshake over a `stream` that is connected already, in a task of tokio: a tunnel, a socket with
+    /// settings of its own.
     ///
-    /// For `wss://` TLS is performed over it; if the stream is TLS already, write `ws://`.
+    /// For `wss://` TLS is performed over it; if the stream is TLS already, write `ws://`. No proxy is asked, and
+    /// redirects are not followed.
     ///
     /// # Errors
     /// Like [`connect`](Self::connect).
@@ -82,91 +89,49 @@ impl ConnectOptions {
         url: &str,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     ) -> Result<WebSocket, Error> {
-        self.establish_async(url, async |url, tls| {
-            within(self.connect_timeout, start_tls(Stream::given(stream), url, tls))
-                .await
-                .unwrap_or(Err(Error::Timeout(Phase::Tls)))
-        })
-        .await
+        let mut journey = Journey::new(self, url)?;
+        let hop = journey.hop_over()?;
+        let deadline = hop.deadline(self.connect_timeout);
+        let opening = self.open_async(&hop, async |way| {
+            go_on(&mut Sequence::connected_already(way), Stream::given(stream), deadline).await
+        });
+        let ws = opening.await;
+        match &ws {
+            Err(Error::Status(response)) => journey.learn(response),
+            Ok(ws) => ws.response().into_iter().for_each(|response| journey.learn(response)),
+            Err(_) => {}
+        }
+        ws
     }
 
-    async fn establish_async(
+    async fn open_async(
         &self,
-        url: &str,
-        dial: impl AsyncFnOnce(&WsUrl, Option<Arc<ClientConfig>>) -> Result<Stream, Error>,
+        hop: &Hop,
+        dial: impl AsyncFnOnce(&Way) -> Result<Stream, Error>,
     ) -> Result<WebSocket, Error> {
-        let url = WsUrl::parse(url)?;
-        let host = self.host.clone().unwrap_or_else(|| url.authority());
-        let subprotocols: Vec<&str> = self.subprotocols.iter().map(String::as_str).collect();
-        let fields: Vec<(&str, &str)> =
-            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let mut request =
-            Request::new(&host, url.target()).subprotocols(&subprotocols).fields(&fields).config(self.config);
-        if let Some(origin) = &self.origin {
-            request = request.origin(origin);
-        }
+        let lists = hop.lists(self);
+        let request = lists.request();
 
         // All that can be wrong here is found before anything is sent.
         let mut keys = Keys::client()?;
         ClientHandshake::new(&request, &mut keys)?;
         let (rx, tx) = self.sizes.allocate(&self.config.limits)?;
-        let tls = if url.is_secure() {
-            server_name(&url)?;
-            Some(self.trust.client_config()?)
-        } else {
-            None
-        };
 
-        let io = Io::new(dial(&url, tls).await?);
+        let io = Io::new(dial(&hop.way).await?);
+        let deadline = hop.deadline(self.handshake_timeout);
         let mut response = HttpResponse::default();
-        let observe = |line: HeadLine<'_>| response.push(line);
-        let opening = asynch::connect_with(io, &request, keys, rx, tx, observe);
-        let inner = match within(self.handshake_timeout, opening).await {
-            Some(Ok(inner)) => inner,
-            Some(Err(refused)) => return Err(explain(refused, response)),
-            None if matches!(response.status, 0 | 101) => return Err(Error::Timeout(Phase::Handshake)),
+        let opening = async {
+            let observe = |line: HeadLine<'_>| response.push(line);
+            Ok(asynch::connect_with(io, &request, keys, rx, tx, observe).await)
+        };
+        let inner = match by(deadline, Phase::Handshake, opening).await {
+            Ok(Ok(inner)) => inner,
+            Ok(Err(refused)) => return Err(explain(refused, response)),
             // The status counts more than that the body does not come.
-            None => return Err(Error::Status(response.into())),
+            Err(_) if !matches!(response.status, 0 | 101) => return Err(Error::Status(response.into())),
+            Err(error) => return Err(error),
         };
         let subprotocol = inner.subprotocol().and_then(|index| self.subprotocols.get(index)).cloned();
         Ok(WebSocket::new(Connection::new(inner, false, &self.config), subprotocol, Some(response)))
-    }
-}
-
-/// `None` when `limit` is over first.
-pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    timeout(limit, future).await.ok()
-}
-
-async fn resolve(url: &WsUrl) -> Result<Vec<SocketAddr>, Error> {
-    if let Some(ip) = url.ip() {
-        return Ok(std::vec![SocketAddr::new(ip, url.port())]);
-    }
-    let host = url.host();
-    match lookup_host((host.as_str(), url.port())).await.map(Vec::from_iter) {
-        Ok(addrs) if !addrs.is_empty() => Ok(addrs),
-        Ok(_) => Err(Error::Dns { host, source: std::io::ErrorKind::NotFound.into() }),
-        Err(source) => Err(Error::Dns { host, source }),
-    }
-}
-
-async fn connect_any(addrs: &[SocketAddr]) -> Result<TcpStream, Error> {
-    let mut last = Error::Timeout(Phase::Connect);
-    for addr in addrs {
-        match TcpStream::connect(addr).await {
-            Ok(tcp) => return Ok(tcp),
-            Err(source) => last = Error::Connect { addr: *addr, source },
-        }
-    }
-    Err(last)
-}
-
-async fn start_tls(stream: Stream, url: &WsUrl, config: Option<Arc<ClientConfig>>) -> Result<Stream, Error> {
-    let Some(config) = config else {
-        return Ok(stream);
-    };
-    match TlsConnector::from(config).connect(server_name(url)?, stream).await {
-        Ok(tls) => Ok(Stream::tls(tls)),
-        Err(error) => Err(explain_tls(error, url)),
     }
 }

@@ -13,8 +13,10 @@
 mod accept;
 mod connect;
 mod connection;
+mod dial;
 mod io;
 mod message;
+mod race;
 mod sink;
 mod split;
 mod stream;

@@ -3,20 +3,30 @@ use core::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use std::{boxed::Box, io, net::SocketAddr};
+use std::{
+    boxed::Box,
+    io::{self, IoSlice},
+    net::SocketAddr,
+};
 
+#[cfg(unix)]
+use ::tokio::net::UnixStream;
 use ::tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::TlsStream;
 
-/// What a connection runs over: TCP, TLS, or a stream that the caller brought.
+use crate::net::layers::Layer;
+
+/// What a connection runs over: TCP, a Unix-domain socket, TLS, or a stream that the caller brought.
 pub struct Stream(Kind);
 
 enum Kind {
     Tcp(TcpStream),
-    Tls(Box<TlsStream<Stream>>),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    Tls(Box<TlsStream<Stream>>, Layer),
     Other(Box<dyn Duplex>),
 }
 
@@ -29,26 +39,33 @@ impl Stream {
         Self(Kind::Tcp(tcp))
     }
 
-    pub(super) fn tls(tls: impl Into<TlsStream<Self>>) -> Self {
-        Self(Kind::Tls(Box::new(tls.into())))
+    #[cfg(unix)]
+    pub(super) const fn unix(unix: UnixStream) -> Self {
+        Self(Kind::Unix(unix))
+    }
+
+    pub(super) fn tls(tls: impl Into<TlsStream<Self>>, layer: Layer) -> Self {
+        Self(Kind::Tls(Box::new(tls.into()), layer))
     }
 
     pub(super) fn given(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         Self(Kind::Other(Box::new(io)))
     }
 
-    /// Whether it is TLS, started here.
+    /// Whether it is TLS to the server, started here.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
-        matches!(self.0, Kind::Tls(_))
+        matches!(self.0, Kind::Tls(_, Layer::Server))
     }
 
-    /// The socket; `None` over a stream that the caller brought. Bytes read or written there are missing here.
+    /// The TCP socket; `None` over anything else. Bytes read or written there are missing here.
     #[must_use]
     pub fn tcp_stream(&self) -> Option<&TcpStream> {
         match &self.0 {
             Kind::Tcp(tcp) => Some(tcp),
-            Kind::Tls(tls) => tls.get_ref().0.tcp_stream(),
+            #[cfg(unix)]
+            Kind::Unix(_) => None,
+            Kind::Tls(tls, _) => tls.get_ref().0.tcp_stream(),
             Kind::Other(_) => None,
         }
     }
@@ -56,7 +73,7 @@ impl Stream {
     /// The address of the other end.
     ///
     /// # Errors
-    /// That of the socket; [`Unsupported`](io::ErrorKind::Unsupported) over a stream that the caller brought.
+    /// That of the socket; [`Unsupported`](io::ErrorKind::Unsupported) over anything but TCP.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.tcp_stream().ok_or(io::ErrorKind::Unsupported)?.peer_addr()
     }
@@ -64,7 +81,9 @@ impl Stream {
     fn io(&mut self) -> Pin<&mut dyn Duplex> {
         match &mut self.0 {
             Kind::Tcp(tcp) => Pin::new(tcp),
-            Kind::Tls(tls) => Pin::new(&mut **tls),
+            #[cfg(unix)]
+            Kind::Unix(unix) => Pin::new(unix),
+            Kind::Tls(tls, _) => Pin::new(&mut **tls),
             Kind::Other(io) => Pin::new(&mut **io),
         }
     }
@@ -88,6 +107,15 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.io().poll_write(cx, buf)
+    }
+
+    /// Of what TLS has to say, all in one write: an alert behind other records may be the last there is time for.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.io().poll_write_vectored(cx, bufs)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
