@@ -36,10 +36,12 @@ pub enum ProtocolError {
     InvalidCloseCode(u16),
     /// Text or a close reason that is not UTF-8 (sections 5.6, 8.1).
     InvalidUtf8,
+    /// A compressed message that cannot be decompressed (RFC 7692 section 7.2.2).
+    InvalidCompression,
     /// A frame over [`Limits::max_frame`](crate::Limits::max_frame).
     FrameTooLarge,
     /// A message over [`Limits::max_message`](crate::Limits::max_message), or one that the receive buffer cannot
-    /// hold: a larger buffer or `recv_part` takes it.
+    /// hold (of a compressed one, the buffer that it is decompressed to): a larger buffer or `recv_part` takes it.
     MessageTooLarge,
     /// A message in more fragments than [`Limits::max_fragments`](crate::Limits::max_fragments).
     TooManyFragments,
@@ -52,7 +54,7 @@ impl ProtocolError {
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::InvalidCompression => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooLarge | Self::MessageTooLarge => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments | Self::MessageTimeout => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
@@ -76,6 +78,7 @@ impl fmt::Display for ProtocolError {
             Self::CloseBodyTooShort => "the peer sent a close frame with a body of one byte",
             Self::InvalidCloseCode(code) => return write!(f, "the peer sent the invalid close code {code}"),
             Self::InvalidUtf8 => "the peer sent text that is not UTF-8",
+            Self::InvalidCompression => "the peer sent a compressed message that cannot be decompressed",
             Self::FrameTooLarge => "the peer sent a frame over the limit `max_frame`",
             Self::MessageTooLarge => {
                 "the peer sent a message over the limit `max_message` or larger than the receive buffer: \

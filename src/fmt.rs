@@ -13,9 +13,9 @@ macro_rules! trace {
 
 /// Lets `defmt` show a type by its name: what it holds is the caller's, or not for a log.
 macro_rules! format_by_name {
-    ($name:literal, [$($generic:ident),*] $type:ty) => {
+    ($name:literal, [$($generic:ident $(: $bound:path)?),*] $type:ty) => {
         #[cfg(feature = "defmt")]
-        impl<$($generic),*> ::defmt::Format for $type {
+        impl<$($generic $(: $bound)?),*> ::defmt::Format for $type {
             fn format(&self, f: ::defmt::Formatter<'_>) {
                 ::defmt::write!(f, $name);
             }

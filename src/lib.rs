@@ -31,7 +31,6 @@ mod random;
 
 pub mod asynch;
 pub mod blocking;
-#[cfg(feature = "deflate")]
 pub mod extension;
 pub mod frame;
 pub mod handshake;

@@ -325,8 +325,12 @@ fn two_threads() {
             for n in 0..500u32 {
                 let mut data = n.to_be_bytes().to_vec();
                 data.resize(4 + (n as usize * 37) % 3000, 0);
-                writer.send(&data).unwrap();
-                writer.send(Message::Ping(b"?")).unwrap();
+                let sent = writer.send(&data).and_then(|()| writer.send(Message::Ping(b"?")));
+                // The client may be done first; then its close frame ends what the server sends.
+                if role == Role::Server && matches!(sent, Err(Error::Closed(_) | Error::Misuse(_))) {
+                    break;
+                }
+                sent.unwrap();
             }
             if role == Role::Client {
                 writer.close(CloseCode::NORMAL, "").unwrap();

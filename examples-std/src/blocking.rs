@@ -4,6 +4,8 @@ use std::{sync::Arc, thread};
 
 use sockling::{Config, WebSocket, net};
 
+use crate::deflate::DeflateArgs;
+
 /// Sends every message back until the connection ends.
 pub fn echo(ws: &mut WebSocket) -> net::Error {
     let mut copy = Vec::new();
@@ -24,8 +26,12 @@ pub fn echo(ws: &mut WebSocket) -> net::Error {
 }
 
 /// Accepts connections for ever and echoes on each of them, in a thread of its own.
-pub fn serve(address: (&str, u16), config: Config) -> anyhow::Result<()> {
-    let options = net::ServerOptions::new().config(config).subprotocols(crate::SUBPROTOCOLS.iter().copied());
+pub fn serve(address: (&str, u16), config: Config, deflate: &DeflateArgs) -> anyhow::Result<()> {
+    let mut options =
+        net::ServerOptions::new().config(config).subprotocols(crate::SUBPROTOCOLS.iter().copied());
+    if let Some(deflate) = deflate.options() {
+        options = options.deflate(deflate);
+    }
     let server = Arc::new(options.handshake_timeout(crate::HANDSHAKE_TIMEOUT).bind(address)?);
     println!("listening on ws://{}", server.local_addr()?);
     loop {

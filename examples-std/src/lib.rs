@@ -2,12 +2,18 @@
 
 pub mod asynch;
 pub mod blocking;
+pub mod deflate;
 pub mod fixed;
 
 use std::{net::SocketAddr, time::Duration};
 
 use clap::ValueEnum;
-use sockling::Config;
+use sockling::{
+    Config,
+    handshake::{RequestHead, Response},
+};
+
+use deflate::DeflateArgs;
 
 /// The subprotocols that the servers speak.
 pub const SUBPROTOCOLS: &[&str] = &["chat", "superchat"];
@@ -49,17 +55,38 @@ pub fn with_port(authority: &str) -> String {
     if port { authority.to_owned() } else { format!("{authority}:80") }
 }
 
+/// What the servers share.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServerArgs {
+    #[arg(long, value_enum, default_value = "blocking")]
+    pub driver: Driver,
+    /// Receive and send in fixed buffers of this many bytes, and echo messages in parts, as they come.
+    #[arg(long, value_name = "BYTES")]
+    pub buffer: Option<usize>,
+    #[command(flatten)]
+    pub deflate: DeflateArgs,
+}
+
 /// An echo server on a port of 127.0.0.1, until the process ends.
-pub fn serve(port: u16, driver: Driver, config: Config) -> anyhow::Result<()> {
+pub fn serve(port: u16, args: &ServerArgs, config: Config) -> anyhow::Result<()> {
     let address = ("127.0.0.1", port);
-    match driver {
-        Driver::Blocking => blocking::serve(address, config),
-        Driver::Async => {
+    match (args.driver, args.buffer) {
+        (Driver::Blocking, None) => blocking::serve(address, config, &args.deflate),
+        (Driver::Blocking, Some(len)) => fixed::serve(address, config, len, &args.deflate),
+        (Driver::Async, buffer) => {
             tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
                 let listener = tokio::net::TcpListener::bind(address).await?;
                 println!("listening on ws://{}", listener.local_addr()?);
-                asynch::serve(listener, config).await
+                asynch::serve(listener, config, buffer, &args.deflate).await
             })
         }
+    }
+}
+
+/// The subprotocol that the client offers and the servers speak.
+pub fn decide(request: &RequestHead<'_>) -> Response<'static> {
+    match request.choose(SUBPROTOCOLS) {
+        Some(chosen) => Response::accept().subprotocol(chosen),
+        None => Response::accept(),
     }
 }

@@ -300,7 +300,7 @@ impl Run {
             if other.part.is_some() || taken.is_some_and(|taken| taken > 0 && taken < other.data.len()) {
                 // A part is not given up; nor is a message that can be seen to be cut.
                 if other.part.is_none() && !self.driver.session.is_closing() {
-                    let refused = self.driver.session.start_send(&sending.message(), false);
+                    let refused = self.driver.session.start_send(&mut (), &sending.message(), false);
                     let taken = taken.unwrap_or_default();
                     assert_eq!(refused, Err(MisuseError::Interrupted { taken: taken as u32 }.into()));
                 }

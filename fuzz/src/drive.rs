@@ -131,7 +131,7 @@ impl Driver {
     pub fn recv(&mut self, mode: Mode) -> Result<Option<Event>, Stop> {
         self.steps = 0;
         loop {
-            match self.session.poll(&mut self.rx, &mut self.tx, &mut self.random, mode)? {
+            match self.session.poll(&mut self.rx, &mut self.tx, &mut self.random, &mut (), mode)? {
                 Step::Part => break,
                 Step::Closed(closed) => return Err(Failure::Closed(closed).into()),
                 step => match self.act(step) {
@@ -142,10 +142,10 @@ impl Driver {
             }
         }
         if mode == Mode::Parts {
-            let part = self.session.part(&self.rx);
+            let part = self.session.part(&self.rx, &());
             return Ok(assemble(&mut self.assembly, part));
         }
-        match self.session.message(&self.rx) {
+        match self.session.message(&self.rx, &()) {
             Ok(message) => Ok(Some(match message {
                 Message::Text(text) => Event::Text(text.into()),
                 Message::UncheckedText(data) => Event::Text(data.into()),
@@ -163,9 +163,9 @@ impl Driver {
 
     pub fn send(&mut self, message: Message<'_>, resume: bool, flush: bool) -> Result<(), Stop> {
         self.steps = 0;
-        self.session.start_send(&message, resume)?;
+        self.session.start_send(&mut (), &message, resume)?;
         loop {
-            match self.session.poll_send(&mut self.tx, &mut self.random, &message, flush)? {
+            match self.session.poll_send(&mut self.tx, &mut self.random, &mut (), &message, flush)? {
                 Step::Done => return Ok(()),
                 step => self.act(step)?,
             }
@@ -174,9 +174,9 @@ impl Driver {
 
     pub fn send_part(&mut self, kind: Kind, data: &[u8], fin: bool, resume: bool) -> Result<(), Stop> {
         self.steps = 0;
-        self.session.start_part(kind, data, fin, resume)?;
+        self.session.start_part(&mut (), kind, data, fin, resume)?;
         loop {
-            match self.session.poll_part(&mut self.tx, &mut self.random, kind, data, fin)? {
+            match self.session.poll_part(&mut self.tx, &mut self.random, &mut (), kind, data, fin)? {
                 Step::Done => return Ok(()),
                 step => self.act(step)?,
             }
@@ -200,7 +200,7 @@ impl Driver {
             return Failure::from(error).into();
         }
         loop {
-            match self.session.poll_close(&mut self.rx, &mut self.tx, &mut self.random, code, reason) {
+            match self.session.poll_close(&mut self.rx, &mut self.tx, &mut self.random, &mut (), code, reason) {
                 Ok(Step::Closed(closed)) => return Failure::Closed(closed).into(),
                 Ok(step) => {
                     if let Err(stop) = self.act(step) {

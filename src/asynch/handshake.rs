@@ -4,6 +4,7 @@ use super::WebSocket;
 use crate::{
     Buffer, Config, Error, Random, Request, Role, Unmasked,
     blocking::Refused,
+    extension::{Codec, Plain},
     handshake::{ClientHandshake, HeadLine, RequestHead, Response, ServerHandshake, ServerStep, Step},
     proto::Session,
 };
@@ -25,11 +26,12 @@ pub async fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
     rx: R,
     tx: W,
 ) -> Result<WebSocket<T, G, R, W>, Error<T::Error>> {
-    connect_with(io, request, random, rx, tx, |_| {}).await.map_err(|refused| refused.error)
+    connect_with(io, request, random, rx, tx, Plain::NEW, |_| {}).await.map_err(|refused| refused.error)
 }
 
-/// Like [`connect`], and shows each line of the response's head to `observe`; a refusal comes with the beginning of
-/// its body.
+/// Like [`connect`], with a codec: [`Deflate`](crate::extension::Deflate) compresses, if the server agrees;
+/// [`Plain`] does not. Shows each line of the response's head to `observe`; a refusal comes with the beginning of its
+/// body.
 ///
 /// # Errors
 /// Like [`connect`].
@@ -37,14 +39,15 @@ pub async fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
 /// # Cancel safety
 /// A handshake that is dropped is over: drop the transport too.
 #[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
-pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
+pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
     mut io: T,
     request: &Request<'_>,
     mut random: G,
     mut rx: R,
     mut tx: W,
+    #[cfg_attr(not(feature = "deflate"), allow(unused_mut))] mut codec: C,
     mut observe: impl FnMut(HeadLine<'_>),
-) -> Result<WebSocket<T, G, R, W>, Refused<T::Error, R>> {
+) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
     let mut handshake = match Session::check_buffers(rx.bytes(), tx.bytes())
         .map_err(Error::from)
         .and_then(|()| ClientHandshake::new(request, &mut random).map_err(Error::from))
@@ -52,12 +55,18 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
         Ok(handshake) => handshake,
         Err(error) => return Err(Refused { error, rx, body: 0..0 }),
     };
+    #[cfg(feature = "deflate")]
+    handshake.set_deflate(codec.config());
     if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), &mut observe).await {
         return Err(Refused { error, rx, body: handshake.early() });
     }
+    #[cfg(feature = "deflate")]
+    if let Some(negotiated) = handshake.negotiated() {
+        codec.agree(negotiated);
+    }
     let session = Session::with_early(Role::Client, &request.config, handshake.early());
     let subprotocol = handshake.subprotocol().and_then(|index| u8::try_from(index).ok());
-    Ok(WebSocket { io, session, random, rx, tx, subprotocol })
+    Ok(WebSocket { io, session, random, rx, tx, codec, subprotocol })
 }
 
 async fn run<T: Read + Write>(
@@ -98,14 +107,35 @@ async fn run<T: Read + Write>(
 /// # Cancel safety
 /// A handshake that is dropped is over: drop the transport too.
 pub async fn accept<'a, T: Read + Write, R: Buffer, W: Buffer>(
+    io: T,
+    config: &Config,
+    rx: R,
+    tx: W,
+    decide: impl FnOnce(&RequestHead<'_>) -> Response<'a>,
+) -> Result<WebSocket<T, Unmasked, R, W>, Error<T::Error>> {
+    accept_with(io, config, rx, tx, Plain::NEW, decide).await
+}
+
+/// Like [`accept`], with a codec: [`Deflate`](crate::extension::Deflate) compresses, if the client offers what it can do.
+///
+/// # Errors
+/// Like [`accept`].
+///
+/// # Cancel safety
+/// Like [`accept`].
+#[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
+pub async fn accept_with<'a, T: Read + Write, R: Buffer, W: Buffer, C: Codec>(
     mut io: T,
     config: &Config,
     mut rx: R,
     mut tx: W,
+    #[cfg_attr(not(feature = "deflate"), allow(unused_mut))] mut codec: C,
     decide: impl FnOnce(&RequestHead<'_>) -> Response<'a>,
-) -> Result<WebSocket<T, Unmasked, R, W>, Error<T::Error>> {
+) -> Result<WebSocket<T, Unmasked, R, W, C>, Error<T::Error>> {
     Session::check_buffers(rx.bytes(), tx.bytes())?;
     let mut handshake = ServerHandshake::new(config.limits);
+    #[cfg(feature = "deflate")]
+    handshake.set_deflate(codec.config());
     let mut decide = Some(decide);
     loop {
         match handshake.poll(rx.bytes_mut(), tx.bytes_mut())? {
@@ -131,6 +161,10 @@ pub async fn accept<'a, T: Read + Write, R: Buffer, W: Buffer>(
             ServerStep::Done => break,
         }
     }
+    #[cfg(feature = "deflate")]
+    if let Some(negotiated) = handshake.negotiated() {
+        codec.agree(negotiated);
+    }
     let session = Session::with_early(Role::Server, config, handshake.early());
-    Ok(WebSocket { io, session, random: Unmasked, rx, tx, subprotocol: None })
+    Ok(WebSocket { io, session, random: Unmasked, rx, tx, codec, subprotocol: None })
 }

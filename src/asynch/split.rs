@@ -11,10 +11,11 @@ use embedded_io_async::{Read, Write};
 use super::WebSocket;
 use crate::{
     Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
+    extension::{Codec, Encoder, Plain},
     proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Step, cut},
 };
 
-impl<T, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
+impl<T, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G, R, W, C> {
     /// Cuts the connection in two halves that receive and send at the same time, without an allocator. `split_io` cuts
     /// the transport, as `embassy_net::tcp::TcpSocket::split` does.
     ///
@@ -40,19 +41,21 @@ impl<T, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     pub fn split<'a, RIo, WIo>(
         &'a mut self,
         split_io: impl FnOnce(&'a mut T) -> (RIo, WIo),
-    ) -> Split<'a, RIo, WIo, G, R> {
+    ) -> Split<'a, RIo, WIo, G, R, C> {
         let (reader_io, writer_io) = split_io(&mut self.io);
         let Session { inbound, outbound, control } = &mut self.session;
         let (data, slot) = cut(self.tx.bytes_mut());
         let random = &mut self.random;
+        let (decoder, encoder) = self.codec.both();
         Split {
             io: reader_io,
             inbound,
+            decoder,
             rx: &mut self.rx,
             shared: Shared {
                 control: Cell::from_mut(control),
                 slot,
-                out: Cell::new(Some(Out { io: writer_io, outbound, data, random })),
+                out: Cell::new(Some(Out { io: writer_io, outbound, data, random, encoder })),
                 waiting: [Cell::new(None), Cell::new(None)],
             },
         }
@@ -60,42 +63,47 @@ impl<T, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
 }
 
 /// A connection whose directions are used at the same time: see [`WebSocket::split`].
-pub struct Split<'a, RIo, WIo, G, R> {
+pub struct Split<'a, RIo, WIo, G, R, C: Codec = Plain> {
     io: RIo,
     inbound: &'a mut Inbound,
+    decoder: &'a mut C::Decoder,
     rx: &'a mut R,
-    shared: Shared<'a, WIo, G>,
+    shared: Shared<'a, WIo, G, C::Encoder>,
 }
 
-impl<'a, RIo, WIo, G, R> Split<'a, RIo, WIo, G, R> {
+/// Of a [`Split`].
+type Halves<'s, 'a, RIo, WIo, G, R, C> = (Reader<'s, 'a, RIo, WIo, G, R, C>, Writer<'s, 'a, WIo, G, C>);
+
+impl<'a, RIo, WIo, G, R, C: Codec> Split<'a, RIo, WIo, G, R, C> {
     /// The two halves. They stay in one thread.
-    pub const fn halves(&mut self) -> (Reader<'_, 'a, RIo, WIo, G, R>, Writer<'_, 'a, WIo, G>) {
-        let shared = &self.shared;
-        (Reader { io: &mut self.io, inbound: self.inbound, rx: self.rx, shared }, Writer { shared })
+    pub const fn halves(&mut self) -> Halves<'_, 'a, RIo, WIo, G, R, C> {
+        let Self { io, inbound, decoder, rx, shared } = self;
+        (Reader { io, inbound, decoder, rx, shared }, Writer { shared })
     }
 }
 
-impl<RIo, WIo, G, R> fmt::Debug for Split<'_, RIo, WIo, G, R> {
+impl<RIo, WIo, G, R, C: Codec> fmt::Debug for Split<'_, RIo, WIo, G, R, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Split").finish_non_exhaustive()
     }
 }
 
 /// What both halves reach: what is owed to the peer, and, one at a time, the sending direction.
-struct Shared<'a, WIo, G> {
+struct Shared<'a, WIo, G, E> {
     control: &'a Cell<Control>,
     slot: &'a [Cell<u8>],
     /// Who takes it out has the turn; [`Turn`] puts it back.
-    out: Cell<Option<Out<'a, WIo, G>>>,
+    out: Cell<Option<Out<'a, WIo, G, E>>>,
     /// Who waits for the turn: there are just two parties.
     waiting: [Cell<Option<Waker>>; 2],
 }
 
-struct Out<'a, WIo, G> {
+struct Out<'a, WIo, G, E> {
     io: WIo,
     outbound: &'a mut Outbound,
     data: &'a mut [u8],
     random: &'a mut G,
+    encoder: &'a mut E,
 }
 
 #[derive(Clone, Copy)]
@@ -104,7 +112,7 @@ enum Party {
     Writer,
 }
 
-impl<'a, WIo, G> Shared<'a, WIo, G> {
+impl<'a, WIo, G, E> Shared<'a, WIo, G, E> {
     fn with<T>(&self, op: impl FnOnce(&mut Control) -> T) -> T {
         let mut control = self.control.get();
         let result = op(&mut control);
@@ -121,7 +129,7 @@ impl<'a, WIo, G> Shared<'a, WIo, G> {
     }
 
     /// Waits for the turn to send.
-    async fn turn(&self, party: Party) -> Turn<'_, 'a, WIo, G> {
+    async fn turn(&self, party: Party) -> Turn<'_, 'a, WIo, G, E> {
         let out = poll_fn(|cx| match self.out.take() {
             Some(out) => Poll::Ready(out),
             None => {
@@ -135,13 +143,13 @@ impl<'a, WIo, G> Shared<'a, WIo, G> {
 }
 
 /// The turn to send. It is held for one frame, and for what is owed meanwhile.
-struct Turn<'s, 'a, WIo, G> {
-    shared: &'s Shared<'a, WIo, G>,
+struct Turn<'s, 'a, WIo, G, E> {
+    shared: &'s Shared<'a, WIo, G, E>,
     party: Party,
-    out: Option<Out<'a, WIo, G>>,
+    out: Option<Out<'a, WIo, G, E>>,
 }
 
-impl<WIo, G> Drop for Turn<'_, '_, WIo, G> {
+impl<WIo, G, E> Drop for Turn<'_, '_, WIo, G, E> {
     fn drop(&mut self) {
         self.shared.out.set(self.out.take());
         let other = match self.party {
@@ -154,8 +162,8 @@ impl<WIo, G> Drop for Turn<'_, '_, WIo, G> {
     }
 }
 
-impl<WIo: Write, G: Random> Turn<'_, '_, WIo, G> {
-    fn with<T>(&mut self, op: impl FnOnce(&mut Out<'_, WIo, G>, &mut Control) -> T) -> Option<T> {
+impl<WIo: Write, G: Random, E> Turn<'_, '_, WIo, G, E> {
+    fn with<T>(&mut self, op: impl FnOnce(&mut Out<'_, WIo, G, E>, &mut Control) -> T) -> Option<T> {
         let out = self.out.as_mut()?;
         Some(self.shared.with(|control| op(out, control)))
     }
@@ -189,20 +197,23 @@ impl<WIo: Write, G: Random> Turn<'_, '_, WIo, G> {
 
 /// The half that receives. It answers pings and close frames whenever the writer does not hold the turn to send; while
 /// it does, the writer answers them between two frames.
-pub struct Reader<'s, 'a, RIo, WIo, G, R> {
+pub struct Reader<'s, 'a, RIo, WIo, G, R, C: Codec = Plain> {
     io: &'s mut RIo,
     inbound: &'s mut Inbound,
+    decoder: &'s mut C::Decoder,
     rx: &'s mut R,
-    shared: &'s Shared<'a, WIo, G>,
+    shared: &'s Shared<'a, WIo, G, C::Encoder>,
 }
 
-impl<RIo, WIo, G, R> fmt::Debug for Reader<'_, '_, RIo, WIo, G, R> {
+impl<RIo, WIo, G, R, C: Codec> fmt::Debug for Reader<'_, '_, RIo, WIo, G, R, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").finish_non_exhaustive()
     }
 }
 
-impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_, '_, RIo, WIo, G, R> {
+impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec>
+    Reader<'_, '_, RIo, WIo, G, R, C>
+{
     /// Receives the next message, like [`WebSocket::recv`], also while a pong cannot be written because the peer does
     /// not read.
     ///
@@ -213,8 +224,8 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_,
     /// No byte is lost: call it again.
     pub async fn recv(&mut self) -> Result<Message<'_>, Error<RIo::Error>> {
         self.next(Mode::Whole).await?;
-        let (inbound, shared) = (&mut *self.inbound, self.shared);
-        match shared.with(|control| inbound.message(self.rx.bytes(), control)) {
+        let (inbound, decoder, shared) = (&mut *self.inbound, &*self.decoder, self.shared);
+        match shared.with(|control| inbound.message(self.rx.bytes(), decoder, control)) {
             Ok(message) => Ok(message),
             Err(error) => {
                 // The peer is told; that it could not be told is the lesser news.
@@ -233,7 +244,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_,
     /// Like [`recv`](Self::recv).
     pub async fn recv_part(&mut self) -> Result<Part<'_>, Error<RIo::Error>> {
         self.next(Mode::Parts).await?;
-        Ok(self.inbound.part(self.rx.bytes()))
+        Ok(self.inbound.part(self.rx.bytes(), self.decoder))
     }
 
     /// The reason in the peer's close frame; empty if there was none.
@@ -255,8 +266,8 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_,
                     result?;
                 }
             }
-            let (inbound, rx) = (&mut *self.inbound, self.rx.bytes_mut());
-            match shared.with(|control| inbound.receive(rx, shared.slot, control, mode))? {
+            let (inbound, decoder, rx) = (&mut *self.inbound, &mut *self.decoder, self.rx.bytes_mut());
+            match shared.with(|control| inbound.receive(rx, shared.slot, control, decoder, mode))? {
                 Some(Step::Part) => return Ok(()),
                 Some(Step::Receive) => self.read().await?,
                 Some(Step::Grow) if !self.rx.grow() => {
@@ -304,17 +315,17 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<'_,
 }
 
 /// The half that sends.
-pub struct Writer<'s, 'a, WIo, G> {
-    shared: &'s Shared<'a, WIo, G>,
+pub struct Writer<'s, 'a, WIo, G, C: Codec = Plain> {
+    shared: &'s Shared<'a, WIo, G, C::Encoder>,
 }
 
-impl<WIo, G> fmt::Debug for Writer<'_, '_, WIo, G> {
+impl<WIo, G, C: Codec> fmt::Debug for Writer<'_, '_, WIo, G, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writer").finish_non_exhaustive()
     }
 }
 
-impl<WIo: Write, G: Random> Writer<'_, '_, WIo, G> {
+impl<WIo: Write, G: Random, C: Codec> Writer<'_, '_, WIo, G, C> {
     /// Sends a message, like [`WebSocket::send`]. The reader can answer pings between the frames of a long one.
     ///
     /// # Errors
@@ -369,10 +380,11 @@ impl<WIo: Write, G: Random> Writer<'_, '_, WIo, G> {
             let put = turn.with(|sending, control| {
                 if !started {
                     control.closing.check_open()?;
-                    sending.outbound.start(out, resume)?;
+                    sending.outbound.start(sending.encoder, out, resume)?;
                     started = true;
                 }
-                Ok::<_, Failure>(sending.outbound.put(sending.data, sending.random, control, out)?)
+                let Out { outbound, data, random, encoder, .. } = sending;
+                Ok::<_, Failure>(outbound.put(data, *random, control, *encoder, out)?)
             });
             let complete = put.transpose()?.unwrap_or_default();
             turn.drain().await?;
@@ -383,6 +395,14 @@ impl<WIo: Write, G: Random> Writer<'_, '_, WIo, G> {
             drop(turn);
             yield_now().await;
         }
+    }
+
+    /// Sets whether messages may be compressed, like [`WebSocket::set_compression`].
+    ///
+    /// # Cancel safety
+    /// Call it again.
+    pub async fn set_compression(&mut self, enabled: bool) {
+        self.shared.turn(Party::Writer).await.with(|sending, _| sending.encoder.set_enabled(enabled));
     }
 
     /// Sends a close frame. The reader then returns [`Error::Closed`] once the peer has answered it.
@@ -417,9 +437,9 @@ impl<WIo: Write, G: Random> Writer<'_, '_, WIo, G> {
     }
 }
 
-format_by_name!("Split", [RIo, WIo, G, R] Split<'_, RIo, WIo, G, R>);
-format_by_name!("Reader", [RIo, WIo, G, R] Reader<'_, '_, RIo, WIo, G, R>);
-format_by_name!("Writer", [WIo, G] Writer<'_, '_, WIo, G>);
+format_by_name!("Split", [RIo, WIo, G, R, C: Codec] Split<'_, RIo, WIo, G, R, C>);
+format_by_name!("Reader", [RIo, WIo, G, R, C: Codec] Reader<'_, '_, RIo, WIo, G, R, C>);
+format_by_name!("Writer", [WIo, G, C: Codec] Writer<'_, '_, WIo, G, C>);
 
 /// Polls once: what is not ready now is dropped.
 async fn now_or_never<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {

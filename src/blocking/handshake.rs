@@ -3,6 +3,7 @@ use embedded_io::{Read, Write};
 use super::WebSocket;
 use crate::{
     Buffer, Config, Error, Random, Request, Role, Unmasked,
+    extension::{Codec, Plain},
     handshake::{ClientHandshake, HeadLine, RequestHead, Response, ServerHandshake, ServerStep, Step},
     proto::Session,
 };
@@ -21,7 +22,7 @@ pub fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
     rx: R,
     tx: W,
 ) -> Result<WebSocket<T, G, R, W>, Error<T::Error>> {
-    connect_with(io, request, random, rx, tx, |_| {}).map_err(|refused| refused.error)
+    connect_with(io, request, random, rx, tx, Plain::NEW, |_| {}).map_err(|refused| refused.error)
 }
 
 /// An opening handshake that failed, and what is left of it.
@@ -36,20 +37,28 @@ pub struct Refused<E, R> {
     pub body: core::ops::Range<usize>,
 }
 
-/// Like [`connect`], and shows each line of the response's head to `observe`; a refusal comes with the beginning of
-/// its body.
+impl<E, R> From<Refused<E, R>> for Error<E> {
+    fn from(refused: Refused<E, R>) -> Self {
+        refused.error
+    }
+}
+
+/// Like [`connect`], with a codec: [`Deflate`](crate::extension::Deflate) compresses, if the server agrees;
+/// [`Plain`] does not. Shows each line of the response's head to `observe`; a refusal comes with the beginning of its
+/// body.
 ///
 /// # Errors
 /// Like [`connect`].
 #[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
-pub fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
+pub fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
     mut io: T,
     request: &Request<'_>,
     mut random: G,
     mut rx: R,
     mut tx: W,
+    #[cfg_attr(not(feature = "deflate"), allow(unused_mut))] mut codec: C,
     mut observe: impl FnMut(HeadLine<'_>),
-) -> Result<WebSocket<T, G, R, W>, Refused<T::Error, R>> {
+) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
     let mut handshake = match Session::check_buffers(rx.bytes(), tx.bytes())
         .map_err(Error::from)
         .and_then(|()| ClientHandshake::new(request, &mut random).map_err(Error::from))
@@ -57,12 +66,18 @@ pub fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
         Ok(handshake) => handshake,
         Err(error) => return Err(Refused { error, rx, body: 0..0 }),
     };
+    #[cfg(feature = "deflate")]
+    handshake.set_deflate(codec.config());
     if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), &mut observe) {
         return Err(Refused { error, rx, body: handshake.early() });
     }
+    #[cfg(feature = "deflate")]
+    if let Some(negotiated) = handshake.negotiated() {
+        codec.agree(negotiated);
+    }
     let session = Session::with_early(Role::Client, &request.config, handshake.early());
     let subprotocol = handshake.subprotocol().and_then(|index| u8::try_from(index).ok());
-    Ok(WebSocket { io, session, random, rx, tx, subprotocol })
+    Ok(WebSocket { io, session, random, rx, tx, codec, subprotocol })
 }
 
 fn run<T: Read + Write>(
@@ -100,14 +115,32 @@ fn run<T: Read + Write>(
 /// [`Error::Handshake`] if the request is refused, by `decide` or by the rules; the client was told so.
 /// [`Error::Misuse`] if a buffer is too small; [`Error::Io`] of the transport.
 pub fn accept<'a, T: Read + Write, R: Buffer, W: Buffer>(
+    io: T,
+    config: &Config,
+    rx: R,
+    tx: W,
+    decide: impl FnOnce(&RequestHead<'_>) -> Response<'a>,
+) -> Result<WebSocket<T, Unmasked, R, W>, Error<T::Error>> {
+    accept_with(io, config, rx, tx, Plain::NEW, decide)
+}
+
+/// Like [`accept`], with a codec: [`Deflate`](crate::extension::Deflate) compresses, if the client offers what it can do.
+///
+/// # Errors
+/// Like [`accept`].
+#[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
+pub fn accept_with<'a, T: Read + Write, R: Buffer, W: Buffer, C: Codec>(
     mut io: T,
     config: &Config,
     mut rx: R,
     mut tx: W,
+    #[cfg_attr(not(feature = "deflate"), allow(unused_mut))] mut codec: C,
     decide: impl FnOnce(&RequestHead<'_>) -> Response<'a>,
-) -> Result<WebSocket<T, Unmasked, R, W>, Error<T::Error>> {
+) -> Result<WebSocket<T, Unmasked, R, W, C>, Error<T::Error>> {
     Session::check_buffers(rx.bytes(), tx.bytes())?;
     let mut handshake = ServerHandshake::new(config.limits);
+    #[cfg(feature = "deflate")]
+    handshake.set_deflate(codec.config());
     let mut decide = Some(decide);
     loop {
         match handshake.poll(rx.bytes_mut(), tx.bytes_mut())? {
@@ -133,6 +166,10 @@ pub fn accept<'a, T: Read + Write, R: Buffer, W: Buffer>(
             ServerStep::Done => break,
         }
     }
+    #[cfg(feature = "deflate")]
+    if let Some(negotiated) = handshake.negotiated() {
+        codec.agree(negotiated);
+    }
     let session = Session::with_early(Role::Server, config, handshake.early());
-    Ok(WebSocket { io, session, random: Unmasked, rx, tx, subprotocol: None })
+    Ok(WebSocket { io, session, random: Unmasked, rx, tx, codec, subprotocol: None })
 }

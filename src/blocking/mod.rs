@@ -16,39 +16,50 @@ mod handshake;
 mod split;
 
 use embedded_io::{Error as _, ErrorKind, Read, Write};
-pub use handshake::{Refused, accept, connect, connect_with};
+pub use handshake::{Refused, accept, accept_with, connect, connect_with};
 #[cfg(feature = "std")]
 pub(crate) use split::halves;
 #[cfg(feature = "std")]
-pub use split::{Reader, Writer};
+pub use split::{Halves, Reader, Writer};
 
 use crate::{
     Buffer, CloseCode, Closed, Error, Kind, Message, MisuseError, Part, Random,
+    extension::{Codec, Encoder, Plain},
     proto::{Mode, Session, Step},
 };
 
 /// A WebSocket connection over the transport `T`, with masking keys from `G`, the receive buffer `R` and the send
 /// buffer `W`.
 #[derive(Debug)]
-pub struct WebSocket<T, G, R, W> {
+pub struct WebSocket<T, G, R, W, C = Plain> {
     io: T,
     session: Session,
     random: G,
     rx: R,
     tx: W,
+    codec: C,
     subprotocol: Option<u8>,
 }
 
-impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
-    /// A connection whose opening handshake is done, from its pieces; the inverse of [`into_parts`](Self::into_parts).
+impl<T, G, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
+    /// A connection whose opening handshake is done, from its pieces; the inverse of [`into_parts`](Self::into_parts) but for
+    /// the codec, which is [`Plain`]: [`with_codec`](Self::with_codec) takes another.
     ///
     /// # Errors
     /// [`MisuseError::BufferTooSmall`].
     pub fn from_parts(io: T, session: Session, random: G, rx: R, tx: W) -> Result<Self, MisuseError> {
         Session::check_buffers(rx.bytes(), tx.bytes())?;
-        Ok(Self { io, session, random, rx, tx, subprotocol: None })
+        Ok(Self { io, session, random, rx, tx, codec: Plain::NEW, subprotocol: None })
     }
 
+    /// The same connection with a codec that was negotiated for it, before anything is received or sent.
+    pub fn with_codec<C: Codec>(self, codec: C) -> WebSocket<T, G, R, W, C> {
+        let Self { io, session, random, rx, tx, subprotocol, codec: _ } = self;
+        WebSocket { io, session, random, rx, tx, codec, subprotocol }
+    }
+}
+
+impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G, R, W, C> {
     /// Receives the next message.
     ///
     /// Pings are answered and close frames too. A message larger than the receive buffer, or than
@@ -66,7 +77,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
 
     /// What [`next`](Self::next) found. If that is not valid, `failed` sees the transport when the peer was told.
     pub(crate) fn message(&mut self, failed: impl FnOnce(&mut T)) -> Result<Message<'_>, Error<T::Error>> {
-        match self.session.message(self.rx.bytes()) {
+        match self.session.message(self.rx.bytes(), self.codec.decoder()) {
             Ok(message) => Ok(message),
             Err(error) => {
                 // The peer is told; that it could not be told is the lesser news.
@@ -88,12 +99,13 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     }
 
     pub(crate) fn part(&self) -> Part<'_> {
-        self.session.part(self.rx.bytes())
+        self.session.part(self.rx.bytes(), self.codec.decoder())
     }
 
     pub(crate) fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
         loop {
-            let step = self.session.poll(self.rx.bytes_mut(), self.tx.bytes_mut(), &mut self.random, mode)?;
+            let (rx, tx, decoder) = (self.rx.bytes_mut(), self.tx.bytes_mut(), self.codec.both().0);
+            let step = self.session.poll(rx, tx, &mut self.random, decoder, mode)?;
             match step {
                 Step::Part => return Ok(()),
                 Step::Closed(closed) => return Err(Error::Closed(closed)),
@@ -132,9 +144,10 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     }
 
     fn send_with(&mut self, message: &Message<'_>, resume: bool, flush: bool) -> Result<(), Error<T::Error>> {
-        self.session.start_send(message, resume)?;
+        self.session.start_send(self.codec.both().1, message, resume)?;
         loop {
-            match self.session.poll_send(self.tx.bytes_mut(), &mut self.random, message, flush)? {
+            let (tx, encoder) = (self.tx.bytes_mut(), self.codec.both().1);
+            match self.session.poll_send(tx, &mut self.random, encoder, message, flush)? {
                 Step::Done => return Ok(()),
                 step => self.act(step)?,
             }
@@ -158,9 +171,10 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     }
 
     fn part_with(&mut self, kind: Kind, data: &[u8], fin: bool, resume: bool) -> Result<(), Error<T::Error>> {
-        self.session.start_part(kind, data, fin, resume)?;
+        self.session.start_part(self.codec.both().1, kind, data, fin, resume)?;
         loop {
-            match self.session.poll_part(self.tx.bytes_mut(), &mut self.random, kind, data, fin)? {
+            let (tx, encoder) = (self.tx.bytes_mut(), self.codec.both().1);
+            match self.session.poll_part(tx, &mut self.random, encoder, kind, data, fin)? {
                 Step::Done => return Ok(()),
                 step => self.act(step)?,
             }
@@ -186,8 +200,8 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error<T::Error>> {
         self.session.start_close(code, reason)?;
         loop {
-            let (rx, tx) = (self.rx.bytes_mut(), self.tx.bytes_mut());
-            match self.session.poll_close(rx, tx, &mut self.random, code, reason)? {
+            let (rx, tx, decoder) = (self.rx.bytes_mut(), self.tx.bytes_mut(), self.codec.both().0);
+            match self.session.poll_close(rx, tx, &mut self.random, decoder, code, reason)? {
                 Step::Closed(closed) => return Ok(closed),
                 step => match self.act_or_defer(step) {
                     Err(Error::Closed(closed)) => return Ok(closed),
@@ -275,7 +289,7 @@ fn io_error<E: embedded_io::Error>(session: &Session, error: E) -> Error<E> {
     }
 }
 
-impl<T, G, R: Buffer, W> WebSocket<T, G, R, W> {
+impl<T, G, R: Buffer, W, C> WebSocket<T, G, R, W, C> {
     /// Which of the subprotocols of the request the server chose, by its place in the list.
     #[must_use]
     pub fn subprotocol(&self) -> Option<usize> {
@@ -289,7 +303,15 @@ impl<T, G, R: Buffer, W> WebSocket<T, G, R, W> {
     }
 }
 
-impl<T, G, R, W> WebSocket<T, G, R, W> {
+impl<T, G, R, W, C: Codec> WebSocket<T, G, R, W, C> {
+    /// Sets whether messages that begin from now on may be compressed, where that was negotiated; `true` at first. A
+    /// secret is better sent as it is: see [`extension`](crate::extension).
+    pub fn set_compression(&mut self, enabled: bool) {
+        self.codec.both().1.set_enabled(enabled);
+    }
+}
+
+impl<T, G, R, W, C> WebSocket<T, G, R, W, C> {
     /// The state of the protocol: close codes, time-outs, what an interrupted send took.
     #[must_use]
     pub const fn session(&self) -> &Session {
@@ -312,14 +334,14 @@ impl<T, G, R, W> WebSocket<T, G, R, W> {
         &mut self.io
     }
 
-    /// The pieces: transport, state, source of keys, receive and send buffer.
-    pub fn into_parts(self) -> (T, Session, G, R, W) {
-        (self.io, self.session, self.random, self.rx, self.tx)
+    /// The pieces: transport, state, source of keys, receive and send buffer, codec.
+    pub fn into_parts(self) -> (T, Session, G, R, W, C) {
+        (self.io, self.session, self.random, self.rx, self.tx, self.codec)
     }
 }
 
 #[cfg(feature = "defmt")]
-impl<T, G, R, W> defmt::Format for WebSocket<T, G, R, W> {
+impl<T, G, R, W, C> defmt::Format for WebSocket<T, G, R, W, C> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "WebSocket {{ {} }}", self.session);
     }

@@ -9,34 +9,33 @@ use embedded_io::{Error as _, ErrorKind, Read, Write};
 use super::WebSocket;
 use crate::{
     Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
+    extension::{Codec, Encoder, Plain},
     frame::MAX_CONTROL_PAYLOAD,
     proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Step},
 };
 
-impl<T, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
+impl<T, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G, R, W, C> {
     /// Cuts the connection in two halves for two threads. `split_io` cuts the transport, as `TcpStream::try_clone` does.
     ///
     /// The send buffer is allocated anew, in the same size.
-    pub fn split<RIo, WIo>(
-        self,
-        split_io: impl FnOnce(T) -> (RIo, WIo),
-    ) -> (Reader<RIo, WIo, G, R>, Writer<WIo, G>) {
-        let Self { io, session, random, rx, tx, .. } = self;
+    pub fn split<RIo, WIo>(self, split_io: impl FnOnce(T) -> (RIo, WIo)) -> Halves<RIo, WIo, G, R, C> {
+        let Self { io, session, random, rx, tx, codec, .. } = self;
         let (reader_io, writer_io) = split_io(io);
-        halves(reader_io, writer_io, session, random, rx, tx)
+        halves(reader_io, writer_io, (session, random, rx, tx, codec))
     }
 }
 
+/// The two halves of a connection: see [`WebSocket::split`].
+pub type Halves<RIo, WIo, G, R, C = Plain> = (Reader<RIo, WIo, G, R, C>, Writer<WIo, G, C>);
+
 /// The halves of a connection from its pieces.
-pub(crate) fn halves<RIo, WIo, G, R, W: Buffer>(
+pub(crate) fn halves<RIo, WIo, G, R, W: Buffer, C: Codec>(
     reader_io: RIo,
     writer_io: WIo,
-    session: Session,
-    random: G,
-    rx: R,
-    tx: W,
-) -> (Reader<RIo, WIo, G, R>, Writer<WIo, G>) {
+    (session, random, rx, tx, codec): (Session, G, R, W, C),
+) -> Halves<RIo, WIo, G, R, C> {
     let Session { inbound, outbound, control } = session;
+    let (decoder, encoder) = codec.into_both();
     let mut tx = Vec::from(tx.bytes());
     let mut slot = [0; MAX_CONTROL_PAYLOAD];
     let data = tx.len().saturating_sub(MAX_CONTROL_PAYLOAD);
@@ -45,16 +44,16 @@ pub(crate) fn halves<RIo, WIo, G, R, W: Buffer>(
     }
     let shared = Arc::new(Shared {
         owed: Mutex::new(Owed { control, slot }),
-        out: Mutex::new(Out { io: writer_io, outbound, data: tx, random }),
+        out: Mutex::new(Out { io: writer_io, outbound, data: tx, random, encoder }),
     });
-    (Reader { io: reader_io, inbound, rx, shared: shared.clone() }, Writer { shared })
+    (Reader { io: reader_io, inbound, decoder, rx, shared: shared.clone() }, Writer { shared })
 }
 
 /// What both halves reach. `owed` is locked for moments only; `out` while its holder writes. Whoever needs both locks
 /// `out` first.
-struct Shared<WIo, G> {
+struct Shared<WIo, G, E> {
     owed: Mutex<Owed>,
-    out: Mutex<Out<WIo, G>>,
+    out: Mutex<Out<WIo, G, E>>,
 }
 
 struct Owed {
@@ -62,11 +61,12 @@ struct Owed {
     slot: [u8; MAX_CONTROL_PAYLOAD],
 }
 
-struct Out<WIo, G> {
+struct Out<WIo, G, E> {
     io: WIo,
     outbound: Outbound,
     data: Vec<u8>,
     random: G,
+    encoder: E,
 }
 
 /// A panic elsewhere leaves indices that are still consistent: every change is made whole under the lock.
@@ -74,7 +74,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<WIo: Write, G: Random> Shared<WIo, G> {
+impl<WIo: Write, G: Random, E> Shared<WIo, G, E> {
     /// Writes what is owed, unless the other half is writing: it does so then, before or after it lets go.
     fn pay(&self) -> Result<(), Error<WIo::Error>> {
         while lock(&self.owed).control.is_owing() {
@@ -89,7 +89,7 @@ impl<WIo: Write, G: Random> Shared<WIo, G> {
     }
 }
 
-impl<WIo: Write, G: Random> Out<WIo, G> {
+impl<WIo: Write, G: Random, E> Out<WIo, G, E> {
     /// Writes all that was put, and what is owed to the peer; then says how the connection ended, if it has.
     fn drain(&mut self, owed: &Mutex<Owed>) -> Result<(), Error<WIo::Error>> {
         loop {
@@ -117,20 +117,21 @@ impl<WIo: Write, G: Random> Out<WIo, G> {
 }
 
 /// The half that receives, and answers pings and close frames: see [`WebSocket::split`].
-pub struct Reader<RIo, WIo, G, R> {
+pub struct Reader<RIo, WIo, G, R, C: Codec = Plain> {
     io: RIo,
     inbound: Inbound,
+    decoder: C::Decoder,
     rx: R,
-    shared: Arc<Shared<WIo, G>>,
+    shared: Arc<Shared<WIo, G, C::Encoder>>,
 }
 
-impl<RIo, WIo, G, R> fmt::Debug for Reader<RIo, WIo, G, R> {
+impl<RIo, WIo, G, R, C: Codec> fmt::Debug for Reader<RIo, WIo, G, R, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").finish_non_exhaustive()
     }
 }
 
-impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo, WIo, G, R> {
+impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec> Reader<RIo, WIo, G, R, C> {
     /// Receives the next message, like [`WebSocket::recv`].
     ///
     /// # Errors
@@ -176,7 +177,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
         let step = {
             let Owed { control, slot } = &mut *lock(&self.shared.owed);
             let slot = Cell::from_mut(&mut slot[..]).as_slice_of_cells();
-            self.inbound.receive(self.rx.bytes_mut(), slot, control, mode)?
+            self.inbound.receive(self.rx.bytes_mut(), slot, control, &mut self.decoder, mode)?
         };
         match step {
             Some(Step::Part) => return Ok(true),
@@ -191,8 +192,8 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
     }
 
     pub(crate) fn message(&mut self) -> Result<Message<'_>, Error<RIo::Error>> {
-        let Self { inbound, rx, shared, .. } = self;
-        let message = inbound.message(rx.bytes(), &mut lock(&shared.owed).control);
+        let Self { inbound, decoder, rx, shared, .. } = self;
+        let message = inbound.message(rx.bytes(), decoder, &mut lock(&shared.owed).control);
         message.map_err(|error| {
             // The peer is told; that it could not be told is the lesser news.
             let _ = lock(&shared.out).drain(&shared.owed);
@@ -201,7 +202,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
     }
 
     pub(crate) fn part(&self) -> Part<'_> {
-        self.inbound.part(self.rx.bytes())
+        self.inbound.part(self.rx.bytes(), &self.decoder)
     }
 
     /// Whether a close frame was sent or received, or the connection failed.
@@ -250,17 +251,17 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer> Reader<RIo
 }
 
 /// The half that sends: see [`WebSocket::split`].
-pub struct Writer<WIo, G> {
-    shared: Arc<Shared<WIo, G>>,
+pub struct Writer<WIo, G, C: Codec = Plain> {
+    shared: Arc<Shared<WIo, G, C::Encoder>>,
 }
 
-impl<WIo, G> fmt::Debug for Writer<WIo, G> {
+impl<WIo, G, C: Codec> fmt::Debug for Writer<WIo, G, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writer").finish_non_exhaustive()
     }
 }
 
-impl<WIo: Write, G: Random> Writer<WIo, G> {
+impl<WIo: Write, G: Random, C: Codec> Writer<WIo, G, C> {
     /// Sends a message, like [`WebSocket::send`]. Pings are answered between the frames of a long one.
     ///
     /// # Errors
@@ -303,10 +304,12 @@ impl<WIo: Write, G: Random> Writer<WIo, G> {
                 let control = &lock(owed).control;
                 if !started {
                     control.closing.check_open()?;
-                    out.outbound.start(message, resume)?;
+                    out.outbound.start(&mut out.encoder, message, resume)?;
                     started = true;
                 }
-                out.outbound.put(&mut out.data, &mut out.random, control, message).map_err(Failure::from)?
+                out.outbound
+                    .put(&mut out.data, &mut out.random, control, &mut out.encoder, message)
+                    .map_err(Failure::from)?
             };
             out.drain(owed)?;
             if complete {
@@ -315,6 +318,11 @@ impl<WIo: Write, G: Random> Writer<WIo, G> {
                 return self.shared.pay();
             }
         }
+    }
+
+    /// Sets whether messages may be compressed, like [`WebSocket::set_compression`].
+    pub fn set_compression(&mut self, enabled: bool) {
+        lock(&self.shared.out).encoder.set_enabled(enabled);
     }
 
     /// Sends a close frame. The reader then returns [`Error::Closed`] once the peer has answered it.
@@ -342,5 +350,5 @@ impl<WIo: Write, G: Random> Writer<WIo, G> {
     }
 }
 
-format_by_name!("Reader", [RIo, WIo, G, R] Reader<RIo, WIo, G, R>);
-format_by_name!("Writer", [WIo, G] Writer<WIo, G>);
+format_by_name!("Reader", [RIo, WIo, G, R, C: Codec] Reader<RIo, WIo, G, R, C>);
+format_by_name!("Writer", [WIo, G, C: Codec] Writer<WIo, G, C>);

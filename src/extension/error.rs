@@ -7,7 +7,7 @@ pub struct WindowLength;
 
 impl fmt::Display for WindowLength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the length of the window is no power of two of 256 to 32,768 bytes")
+        f.write_str("the length of the window, or of the hash table, is no power of two within its bounds")
     }
 }
 

@@ -33,8 +33,6 @@ pub struct Inflate {
     fixed: bool,
     /// Whether the message has begun.
     begun: bool,
-    /// How many bytes of the tail were taken.
-    tail: u8,
     /// Where the next byte goes in the window.
     at: u16,
     /// How many bytes of the window are filled.
@@ -107,7 +105,6 @@ impl Inflate {
             last: false,
             fixed: false,
             begun: false,
-            tail: 0,
             at: 0,
             filled: 0,
             left: 0,
@@ -123,7 +120,7 @@ impl Inflate {
     /// Before a message that refers to none of those before it: no context takeover (RFC 7692 section 7.1.1).
     pub const fn reset(&mut self) {
         (self.bits, self.state) = (Bits::new(), State::Block);
-        (self.last, self.begun, self.tail, self.filled) = (false, false, 0, 0);
+        (self.last, self.begun, self.filled) = (false, false, 0);
     }
 
     /// Decompresses the next bytes of a message into `output`; returns how many bytes of `input` were consumed and how
@@ -137,9 +134,20 @@ impl Inflate {
         window: &mut [u8],
         output: &mut [u8],
     ) -> Result<(usize, usize), InflateError> {
-        let (consumed, produced, _) = self.run(input, window, output)?;
-        self.begun |= consumed > 0;
+        let (consumed, produced, _) = self.advance(input, window, output)?;
         Ok((consumed, produced))
+    }
+
+    /// The same; tells also whether there is more that the output had no room for.
+    pub(super) fn advance(
+        &mut self,
+        input: &[u8],
+        window: &mut [u8],
+        output: &mut [u8],
+    ) -> Result<(usize, usize, bool), InflateError> {
+        let (consumed, produced, full) = self.run(input, window, output)?;
+        self.begun |= consumed > 0;
+        Ok((consumed, produced, full))
     }
 
     /// Ends the message: to be called when all of its bytes were consumed, and again, with room in `output`, until it is
@@ -157,27 +165,21 @@ impl Inflate {
         output: &mut [u8],
     ) -> Result<(usize, bool), InflateError> {
         // What is left of the message itself comes first: it may be its end.
-        let (_, mut produced, full) = self.run(&[], window, output)?;
-        let ended = self.state == State::Block && self.last && self.tail == 0;
+        let (_, produced, full) = self.run(&[], window, output)?;
+        let ended = self.state == State::Block && self.last;
         if full {
             return Ok((produced, false));
         }
         if self.begun && !ended {
             // "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message."
-            let tail = TAIL.get(usize::from(self.tail)..).unwrap_or_default();
-            let (consumed, len, full) =
-                self.run(tail, window, output.get_mut(produced..).unwrap_or_default())?;
-            self.tail += consumed as u8;
-            produced += len;
-            if full {
-                return Ok((produced, false));
-            }
-            if self.state != State::Block || !self.bits.is_empty() {
+            let (_, len, full) = self.run(&TAIL, window, output.get_mut(produced..).unwrap_or_default())?;
+            // It is an empty block, unless it was taken for data because the message ends inside of another one.
+            if len > 0 || full || self.state != State::Block || !self.bits.is_empty() {
                 self.state = State::Failed(InflateError::Truncated);
                 return Err(InflateError::Truncated);
             }
         }
-        (self.begun, self.last, self.tail) = (false, false, 0);
+        (self.begun, self.last) = (false, false);
         Ok((produced, true))
     }
 

@@ -44,6 +44,9 @@ pub struct Rules {
     pub rsv: u8,
 }
 
+/// The first of the reserved bits, as in [`FrameHeader::rsv`]: "Per-Message Compressed" (RFC 7692 section 6).
+pub(crate) const RSV1: u8 = 4;
+
 impl FrameHeader {
     /// The longest a header can be, in bytes.
     pub const MAX_LEN: usize = 14;

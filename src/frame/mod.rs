@@ -10,6 +10,7 @@ mod opcode;
 
 pub use close::{CloseCode, MAX_REASON};
 pub(crate) use close::{emit_body, parse_body};
+pub(crate) use header::RSV1;
 pub use header::{FrameHeader, Rules};
 pub use mask::{MaskingKey, apply_mask};
 pub(crate) use mask::{copy_masked, rotate};

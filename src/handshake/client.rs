@@ -1,6 +1,8 @@
 use core::{fmt, ops::Range};
 
 use super::{Field, HandshakeError, HeadLine, Request, Step, key::Key, wire::Wire};
+#[cfg(feature = "deflate")]
+use crate::extension::{DeflateConfig, Negotiated, NegotiationError};
 use crate::{
     MisuseError, Random,
     http::{
@@ -26,6 +28,11 @@ pub struct ClientHandshake<'a> {
     /// Of a refusal.
     content_length: Option<u32>,
     subprotocol: Option<usize>,
+    /// What is offered, and what the server made of it.
+    #[cfg(feature = "deflate")]
+    deflate: Option<DeflateConfig>,
+    #[cfg(feature = "deflate")]
+    negotiated: Option<Negotiated>,
     upgrade: bool,
     connection: bool,
     accept: bool,
@@ -63,12 +70,29 @@ impl<'a> ClientHandshake<'a> {
             status: 0,
             content_length: None,
             subprotocol: None,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+            #[cfg(feature = "deflate")]
+            negotiated: None,
             upgrade: false,
             connection: false,
             accept: false,
             cut: false,
             stage: Ok(Stage::Send),
         })
+    }
+
+    /// Offers permessage-deflate (RFC 7692), before the first poll; `None` does not.
+    #[cfg(feature = "deflate")]
+    pub const fn set_deflate(&mut self, config: Option<DeflateConfig>) {
+        self.deflate = config;
+    }
+
+    /// What the server agreed to of [`set_deflate`](Self::set_deflate)'s offer, once the handshake is done.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub const fn negotiated(&self) -> Option<Negotiated> {
+        self.negotiated
     }
 
     /// What to do next. `rx` and `tx` are the same buffers on every call; `observe` sees each line of the server's
@@ -183,6 +207,12 @@ impl<'a> ClientHandshake<'a> {
         if !subprotocols.is_empty() {
             out.field("Sec-WebSocket-Protocol", subprotocols);
         }
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.deflate {
+            out.put("Sec-WebSocket-Extensions: ");
+            deflate.offer(|piece| out.put(piece));
+            out.put("\r\n");
+        }
         for (name, value) in fields {
             out.field(name, &[value]);
         }
@@ -200,6 +230,10 @@ impl<'a> ClientHandshake<'a> {
         field("Sec-WebSocket-Version", "13");
         field("Connection", "Upgrade");
         self.request.subprotocols.iter().for_each(|subprotocol| field("Sec-WebSocket-Protocol", subprotocol));
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.deflate {
+            trace!("sent Sec-WebSocket-Extensions with the offer of {:?}", deflate);
+        }
         self.request.fields.iter().for_each(|(name, value)| field(name, value));
     }
 
@@ -325,10 +359,25 @@ impl<'a> ClientHandshake<'a> {
                 }
             }
             // "indicates the use of an extension that was not present in the client's handshake"
-            Field::Extensions => return Err(HandshakeError::NotOffered(field)),
+            Field::Extensions => self.extensions(value)?,
             _ => {}
         }
         Ok(())
+    }
+
+    #[cfg(feature = "deflate")]
+    fn extensions(&mut self, value: &[u8]) -> Result<(), HandshakeError> {
+        let config = self.deflate.ok_or(HandshakeError::NotOffered(Field::Extensions))?;
+        config.accept(value, &mut self.negotiated).map_err(|error| match error {
+            NegotiationError::UnofferedExtension => HandshakeError::NotOffered(Field::Extensions),
+            error => HandshakeError::Deflate(error),
+        })
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    #[allow(clippy::unused_self, reason = "with deflate there is something to look at")]
+    const fn extensions(&self, _: &[u8]) -> Result<(), HandshakeError> {
+        Err(HandshakeError::NotOffered(Field::Extensions))
     }
 
     fn end_of_head(&mut self, rx: &mut [u8]) -> Result<Step, HandshakeError> {

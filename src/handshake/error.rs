@@ -49,6 +49,9 @@ pub enum HandshakeError {
     /// The server selects an extension or a subprotocol that the client did not offer; also where this end is the
     /// server.
     NotOffered(Field),
+    /// The server's answer to the offer of permessage-deflate breaks a rule, or demands what this end has not got.
+    #[cfg(feature = "deflate")]
+    Deflate(crate::extension::NegotiationError),
     /// The client's request has another method than GET.
     Method,
     /// The client's request has a target that is neither a path nor an absolute URI.
@@ -117,6 +120,8 @@ impl fmt::Display for HandshakeError {
             Self::NotOffered(field) => {
                 return write!(f, "the server selects in {field} what the client did not offer");
             }
+            #[cfg(feature = "deflate")]
+            Self::Deflate(error) => return fmt::Display::fmt(error, f),
             Self::Method => "the client's request has another method than GET",
             Self::Target => "the client's request has an invalid target",
             Self::Refused(status) => return write!(f, "the request was refused with status {status}"),

@@ -6,6 +6,8 @@ use super::{
     response::Decimal,
     wire::Wire,
 };
+#[cfg(feature = "deflate")]
+use crate::extension::{DeflateConfig, Negotiated, Response as Agreed};
 use crate::{
     Limits, MisuseError,
     http::{Emitter, LineScanner, parse_request_line, trace_field},
@@ -25,6 +27,11 @@ pub struct ServerHandshake<'a> {
     first: bool,
     accept: Accept,
     response: Response<'a>,
+    /// What this end wants, and what both agreed to.
+    #[cfg(feature = "deflate")]
+    deflate: Option<DeflateConfig>,
+    #[cfg(feature = "deflate")]
+    agreed: Option<Agreed>,
     stage: Stage,
     /// What the response leads to.
     verdict: Result<(), HandshakeError>,
@@ -51,9 +58,26 @@ impl<'a> ServerHandshake<'a> {
             first: true,
             accept: Accept::default(),
             response: Response::accept(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+            #[cfg(feature = "deflate")]
+            agreed: None,
             stage: Stage::Head,
             verdict: Ok(()),
         }
+    }
+
+    /// Agrees to permessage-deflate (RFC 7692) if the client offers what `config` can do; `None` does not.
+    #[cfg(feature = "deflate")]
+    pub const fn set_deflate(&mut self, config: Option<DeflateConfig>) {
+        self.deflate = config;
+    }
+
+    /// What both ends agreed to, once the request was accepted.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn negotiated(&self) -> Option<Negotiated> {
+        self.agreed.filter(|_| self.verdict.is_ok()).map(|agreed| agreed.negotiated())
     }
 
     /// What to do next. `rx` and `tx` are the same buffers on every call.
@@ -114,6 +138,10 @@ impl<'a> ServerHandshake<'a> {
             // one of the values from the |Sec-WebSocket-Protocol| field".
             if response.subprotocol.is_some_and(|own| request.choose(&[own]).is_none()) {
                 return Err(HandshakeError::NotOffered(Field::Protocol));
+            }
+            #[cfg(feature = "deflate")]
+            {
+                self.agreed = self.deflate.and_then(|config| config.choose(request.extensions()));
             }
         } else {
             self.verdict = Err(HandshakeError::Refused(response.status));
@@ -240,6 +268,12 @@ impl<'a> ServerHandshake<'a> {
             out.field("Sec-WebSocket-Accept", &[self.accept.as_str()]);
             if let Some(subprotocol) = subprotocol {
                 out.field("Sec-WebSocket-Protocol", &[subprotocol]);
+            }
+            #[cfg(feature = "deflate")]
+            if let Some(agreed) = &self.agreed {
+                out.put("Sec-WebSocket-Extensions: ");
+                agreed.emit(|piece| out.put(piece));
+                out.put("\r\n");
             }
         } else {
             match status {

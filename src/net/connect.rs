@@ -118,11 +118,12 @@ impl ConnectOptions {
         ClientHandshake::new(&request, &mut keys)?;
         let (rx, tx) = self.sizes.allocate(&self.config.limits)?;
 
+        let codec = self.compression.codec(&self.config.limits);
         let mut stream = dial(&hop.way)?;
         stream.set_deadline(hop.deadline(self.handshake_timeout));
         let mut response = HttpResponse::default();
         let mut inner =
-            match blocking::connect_with(stream, &request, keys, rx, tx, &mut |line: HeadLine<'_>| {
+            match blocking::connect_with(stream, &request, keys, rx, tx, codec, &mut |line: HeadLine<'_>| {
                 response.push(line)
             }) {
                 Ok(inner) => inner,

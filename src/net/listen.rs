@@ -9,13 +9,15 @@ use std::{
 
 use rustls::{ServerConfig, ServerConnection};
 
+#[cfg(feature = "deflate")]
+use super::DeflateOptions;
 use super::{
     Error, Phase, Stream, WebSocket,
+    deflate::Compression,
     layers::Layer,
     options::{Sizes, deadline},
     random::Keys,
     tuning::Tuning,
-    websocket::Inner,
 };
 use crate::{
     Config, HandshakeError, Limits, blocking,
@@ -34,6 +36,7 @@ pub struct ServerOptions {
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) sizes: Sizes,
     pub(super) tuning: Tuning,
+    pub(super) compression: Compression,
 }
 
 impl Default for ServerOptions {
@@ -54,6 +57,7 @@ impl ServerOptions {
             tls: None,
             sizes: Sizes::DEFAULT,
             tuning: Tuning::DEFAULT,
+            compression: Compression::NONE,
         }
     }
 
@@ -118,6 +122,16 @@ impl ServerOptions {
         self
     }
 
+    /// Agrees to permessage-deflate with clients that offer it. Default: not.
+    ///
+    /// Where a secret and what others can choose are sent over one connection, read of
+    /// [secrets](crate::extension#secrets) before.
+    #[cfg(feature = "deflate")]
+    pub const fn deflate(mut self, deflate: DeflateOptions) -> Self {
+        self.compression.options = Some(deflate);
+        self
+    }
+
     /// Whether small writes leave at once (`TCP_NODELAY`). Default `true`.
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.tuning.nodelay = nodelay;
@@ -178,25 +192,28 @@ impl ServerOptions {
             subprotocol = response.subprotocol.map(String::from);
             response
         };
-        let (session, rx, tx) = match blocking::accept(&mut stream, &self.config, rx, tx, decide) {
-            Ok(accepted) => {
-                let (_, session, _, rx, tx) = accepted.into_parts();
-                (session, rx, tx)
-            }
-            Err(error) => {
-                if !matches!(
-                    error,
-                    crate::Error::Io(_) | crate::Error::Handshake(HandshakeError::UnexpectedEof)
-                ) {
-                    stream.linger();
+        let codec = self.compression.codec(&self.config.limits);
+        let (session, rx, tx, codec) =
+            match blocking::accept_with(&mut stream, &self.config, rx, tx, codec, decide) {
+                Ok(accepted) => {
+                    let (_, session, _, rx, tx, codec) = accepted.into_parts();
+                    (session, rx, tx, codec)
                 }
-                return Err(Error::from_core(error).within(Phase::Handshake));
-            }
-        };
+                Err(error) => {
+                    if !matches!(
+                        error,
+                        crate::Error::Io(_) | crate::Error::Handshake(HandshakeError::UnexpectedEof)
+                    ) {
+                        stream.linger();
+                    }
+                    return Err(Error::from_core(error).within(Phase::Handshake));
+                }
+            };
         stream.set_deadline(None);
         stream.set_read_timeout(self.read_timeout).map_err(Error::Io)?;
         stream.set_write_timeout(self.write_timeout).map_err(Error::Io)?;
-        let inner = Inner::from_parts(stream, session, Keys::server(), rx, tx)?;
+        let inner =
+            blocking::WebSocket::from_parts(stream, session, Keys::server(), rx, tx)?.with_codec(codec);
         Ok(WebSocket::new(inner, subprotocol, None, &self.config))
     }
 }

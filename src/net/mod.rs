@@ -8,6 +8,7 @@ mod cancel;
 mod connect;
 mod cookies;
 mod danger;
+mod deflate;
 mod dial;
 mod error;
 mod journey;
@@ -32,6 +33,8 @@ mod tuning;
 mod url;
 mod websocket;
 
+#[cfg(feature = "deflate")]
+pub use crate::extension::DeflateOptions;
 use cancel::Cancel;
 pub use connect::connect;
 pub use cookies::CookieJar;

@@ -9,9 +9,12 @@ use std::{
     vec::Vec,
 };
 
+#[cfg(feature = "deflate")]
+use super::DeflateOptions;
 use super::{
     CookieJar, Error, ProxyError, WsUrl,
     cookies::Cookies,
+    deflate::Compression,
     proxy::{Environment, NoProxy, Proxy},
     trust::Trust,
     tuning::Tuning,
@@ -64,6 +67,7 @@ pub struct ConnectOptions {
     pub(super) trust: Trust,
     pub(super) sizes: Sizes,
     pub(super) tuning: Tuning,
+    pub(super) compression: Compression,
 }
 
 impl Default for ConnectOptions {
@@ -98,6 +102,7 @@ impl ConnectOptions {
             trust: Trust::default(),
             sizes: Sizes::DEFAULT,
             tuning: Tuning::DEFAULT,
+            compression: Compression::NONE,
         }
     }
 
@@ -203,6 +208,16 @@ impl ConnectOptions {
     /// what a frame of 64 KiB needs.
     pub fn send_buffer(mut self, bytes: usize) -> Self {
         self.sizes.send = bytes;
+        self
+    }
+
+    /// Offers permessage-deflate to the server; nothing is compressed where it does not agree. Default: not offered.
+    ///
+    /// Where a secret and what others can choose are sent over one connection, read of
+    /// [secrets](crate::extension#secrets) before.
+    #[cfg(feature = "deflate")]
+    pub const fn deflate(mut self, deflate: DeflateOptions) -> Self {
+        self.compression.options = Some(deflate);
         self
     }
 

@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    CloseInfo, Error, IoError, ReadHalf, WriteHalf, options::deadline, random::Keys, websocket::Inner,
+    CloseInfo, Error, IoError, ReadHalf, WriteHalf, deflate::NetCodec, options::deadline, random::Keys,
+    websocket::Inner,
 };
 use crate::{CloseCode, Growing, Kind, Message, Part, blocking, proto::Mode};
 
@@ -18,12 +19,12 @@ pub(super) fn split(
     close_timeout: Duration,
     timed: bool,
 ) -> Result<(Reader, Writer), Error> {
-    let (stream, session, keys, rx, tx) = inner.into_parts();
+    let (stream, session, keys, rx, tx, codec) = inner.into_parts();
     let (mut read_half, mut write_half) = stream.split().map_err(Error::Io)?;
     read_half.set_deadline(None);
     write_half.set_deadline(None);
     let socket = write_half.tcp().try_clone().map_err(Error::Io)?;
-    let (reader, writer) = blocking::halves(read_half, write_half, session, keys, rx, tx);
+    let (reader, writer) = blocking::halves(read_half, write_half, (session, keys, rx, tx, codec));
     let over = Arc::new(Over::default());
     let reader = Reader { inner: reader, over: over.clone(), server, timed, opened: Instant::now() };
     Ok((reader, Writer { inner: writer, socket, over, close_timeout }))
@@ -52,7 +53,7 @@ impl Over {
 ///
 /// When it is dropped the connection ends.
 pub struct Reader {
-    inner: blocking::Reader<ReadHalf, WriteHalf, Keys, Growing>,
+    inner: blocking::Reader<ReadHalf, WriteHalf, Keys, Growing, NetCodec>,
     over: Arc<Over>,
     server: bool,
     /// Whether a message has a time limit.
@@ -171,7 +172,7 @@ impl fmt::Debug for Reader {
 
 /// The half of a [`WebSocket`](super::WebSocket) that sends: [`WebSocket::split`](super::WebSocket::split).
 pub struct Writer {
-    inner: blocking::Writer<WriteHalf, Keys>,
+    inner: blocking::Writer<WriteHalf, Keys, NetCodec>,
     socket: TcpStream,
     over: Arc<Over>,
     close_timeout: Duration,
@@ -208,6 +209,11 @@ impl Writer {
     /// Likewise.
     pub fn resume_part(&mut self, kind: Kind, data: &[u8], fin: bool) -> Result<(), Error> {
         self.inner.resume_part(kind, data, fin).map_err(Error::from_core)
+    }
+
+    /// Sets whether messages may be compressed, like [`WebSocket::set_compression`](super::WebSocket::set_compression).
+    pub fn set_compression(&mut self, enabled: bool) {
+        self.inner.set_compression(enabled);
     }
 
     /// Sends a close frame and waits until the [`Reader`], in its own thread, has seen the end: it returns

@@ -6,15 +6,15 @@ use std::{
 };
 
 use super::{
-    CloseInfo, Error, HttpResponse, IoError, Phase, Reader, Stream, Writer, options::deadline, random::Keys,
-    split::split,
+    CloseInfo, Error, HttpResponse, IoError, Phase, Reader, Stream, Writer, deflate::NetCodec,
+    options::deadline, random::Keys, split::split,
 };
 use crate::{
     CloseCode, Closed, Config, Growing, Kind, Message, Part, blocking,
     proto::{Mode, Session},
 };
 
-pub(super) type Inner = blocking::WebSocket<Stream, Keys, Growing, Box<[u8]>>;
+pub(super) type Inner = blocking::WebSocket<Stream, Keys, Growing, Box<[u8]>, NetCodec>;
 
 /// A WebSocket connection over TCP or TLS, of a client or of a server.
 ///
@@ -142,6 +142,12 @@ impl WebSocket {
     pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let result = self.inner.feed(message);
         self.settle(result)
+    }
+
+    /// Sets whether messages that begin from now on may be compressed, where that was negotiated; `true` at first. A
+    /// secret is better sent as it is: see [`extension`](crate::extension).
+    pub fn set_compression(&mut self, enabled: bool) {
+        self.inner.set_compression(enabled);
     }
 
     /// Writes all that is in the send buffer.

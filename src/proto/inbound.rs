@@ -1,8 +1,9 @@
-use core::{cell::Cell, ops::Range};
+use core::{cell::Cell, mem, ops::Range};
 
 use super::{Closing, Config, Control, Mode, Role, Step};
 use crate::{
     Kind, Limits, Message, MisuseError, Part, ProtocolError,
+    extension::{Decoder, Progress},
     frame::{FrameHeader, MaskingKey, Opcode, Rules, Status, apply_mask, parse_body, rotate},
     utf8::{self, Validator},
 };
@@ -14,6 +15,7 @@ use crate::{
 /// | free | held: the message so far | gap: headers, control frames | undecoded | free, to read into |
 ///        base                       keep                           head        tail
 /// ```
+/// Of a compressed message, what is held is what was not decoded yet; the message itself is in the decoder's output.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Inbound {
@@ -21,14 +23,14 @@ pub(crate) struct Inbound {
     keep: usize,
     head: usize,
     tail: usize,
-    /// How many of the held bytes `text` has seen.
+    /// How many of the held bytes, or of the decoder's output, `text` has seen.
     checked: usize,
     /// Bytes of the current frame's payload that are still to come.
     left: u64,
     max_message: u32,
     max_frame: u32,
     max_fragments: u32,
-    /// What `max_message` and `max_fragments` leave for the rest of the current message.
+    /// What `max_message` and `max_fragments` leave for the rest of the current message, decoded.
     budget: u32,
     fragments: u32,
     /// The current frame's key, as it applies to the next byte.
@@ -38,6 +40,8 @@ pub(crate) struct Inbound {
     message: Option<Kind>,
     shown: Shown,
     masked: bool,
+    /// Whether the current message is compressed.
+    compressed: bool,
     /// The held bytes were handed out: the next poll forgets them.
     handed: bool,
     /// Some part of the current message was handed out.
@@ -52,6 +56,8 @@ enum Frame {
     Data,
     /// Of the last frame of its message.
     LastData,
+    /// All of a compressed message has arrived, and not all of it was decoded.
+    Undecoded,
     Ping,
     /// A ping whose pong is owed, and which is reported once that was sent.
     Answered,
@@ -104,6 +110,7 @@ impl Inbound {
             message: None,
             shown: Shown { kind: Kind::Binary, first: true, fin: true },
             masked: matches!(role, Role::Server),
+            compressed: false,
             handed: false,
             begun: false,
         }
@@ -158,11 +165,12 @@ impl Inbound {
     /// # Errors
     /// [`MisuseError::PartsPending`].
     #[inline]
-    pub(crate) fn receive(
+    pub(crate) fn receive<D: Decoder>(
         &mut self,
         rx: &mut [u8],
         slot: &[Cell<u8>],
         control: &mut Control,
+        decoder: &mut D,
         mode: Mode,
     ) -> Result<Option<Step>, MisuseError> {
         if mode == Mode::Whole && self.begun {
@@ -173,7 +181,7 @@ impl Inbound {
             (self.head, self.tail) = (self.keep, self.keep);
             return Ok(Some(Step::Receive));
         }
-        match self.poll(rx, mode, control) {
+        match self.poll(rx, mode, control, decoder) {
             Ok(Decoded::Receive) => return Ok(Some(Step::Receive)),
             Ok(Decoded::Grow) => return Ok(Some(Step::Grow)),
             Ok(Decoded::Ping(start, len)) => {
@@ -224,9 +232,9 @@ impl Inbound {
         self.set_discard(0);
     }
 
-    /// Whether a message has begun and not ended.
+    /// Whether a message has begun whose end has not arrived.
     pub(crate) const fn is_unfinished(&self) -> bool {
-        self.message.is_some()
+        self.message.is_some() && !matches!(self.frame, Frame::Undecoded)
     }
 
     /// Where what was found lies in the buffer.
@@ -237,20 +245,30 @@ impl Inbound {
         }
     }
 
+    /// What was found.
+    #[inline]
+    fn data_in<'b, D: Decoder>(&self, rx: &'b [u8], decoder: &'b D) -> &'b [u8] {
+        if D::ACTIVE && self.compressed && matches!(self.shown.kind, Kind::Text | Kind::Binary) {
+            return decoder.output();
+        }
+        rx.get(self.shown()).unwrap_or_default()
+    }
+
     /// The part that was found.
-    pub(crate) fn part<'b>(&self, rx: &'b [u8]) -> Part<'b> {
+    pub(crate) fn part<'b, D: Decoder>(&self, rx: &'b [u8], decoder: &'b D) -> Part<'b> {
         let Shown { kind, first, fin, .. } = self.shown;
-        Part { kind, first, fin, data: rx.get(self.shown()).unwrap_or_default() }
+        Part { kind, first, fin, data: self.data_in(rx, decoder) }
     }
 
     /// The message that was found. The UTF-8 of text is checked here, where it may not have been before.
     #[inline]
-    pub(crate) fn message<'b>(
+    pub(crate) fn message<'b, D: Decoder>(
         &mut self,
         rx: &'b [u8],
+        decoder: &'b D,
         control: &mut Control,
     ) -> Result<Message<'b>, ProtocolError> {
-        let data = rx.get(self.shown()).unwrap_or_default();
+        let data = self.data_in(rx, decoder);
         Ok(match self.shown.kind {
             Kind::Text if control.unchecked => Message::UncheckedText(data),
             Kind::Text => match utf8::text(data) {
@@ -266,7 +284,29 @@ impl Inbound {
         })
     }
 
-    fn poll(&mut self, rx: &mut [u8], mode: Mode, control: &Control) -> Result<Decoded, ProtocolError> {
+    fn poll<D: Decoder>(
+        &mut self,
+        rx: &mut [u8],
+        mode: Mode,
+        control: &Control,
+        decoder: &mut D,
+    ) -> Result<Decoded, ProtocolError> {
+        if D::ACTIVE && self.compressed {
+            // What the decoder holds back, and what was assembled by a dropped call for a whole message.
+            let more = mem::replace(&mut self.handed, false);
+            if more {
+                decoder.clear();
+                self.checked = 0;
+                self.compressed = self.message.is_some();
+            }
+            if self.compressed
+                && (more || mode == Mode::Parts && !decoder.output().is_empty())
+                && let Some(decoded) = self.decode(rx, mode, control, decoder)?
+            {
+                return Ok(decoded);
+            }
+        }
+        let held = !(D::ACTIVE && self.compressed);
         if self.handed || self.base == self.keep {
             self.handed = false;
             self.base = self.head;
@@ -275,15 +315,16 @@ impl Inbound {
                 (self.base, self.keep, self.head, self.tail) = (0, 0, 0, 0);
             }
         }
-        if mode == Mode::Parts && self.keep > self.base {
+        if held && mode == Mode::Parts && self.keep > self.base {
             // What a dropped call for a whole message has assembled.
             return self.hand_out(rx, mode, control, false);
         }
         loop {
             let decoded = match self.frame {
-                Frame::None => self.begin(rx, control)?,
-                Frame::Data => self.data(rx, mode, control, false)?,
-                Frame::LastData => self.data(rx, mode, control, true)?,
+                Frame::None => self.begin(rx, control, decoder)?,
+                Frame::Data => self.data(rx, mode, control, decoder, false)?,
+                Frame::LastData => self.data(rx, mode, control, decoder, true)?,
+                Frame::Undecoded => self.decode(rx, mode, control, decoder)?,
                 frame => self.control(rx, control, frame)?,
             };
             if let Some(decoded) = decoded {
@@ -294,19 +335,31 @@ impl Inbound {
 
     /// Decodes the header of the next frame.
     #[inline]
-    fn begin(&mut self, rx: &mut [u8], control: &Control) -> Result<Option<Decoded>, ProtocolError> {
-        let rules = Rules { masked: self.masked, rsv: 0 };
+    fn begin<D: Decoder>(
+        &mut self,
+        rx: &mut [u8],
+        control: &Control,
+        decoder: &mut D,
+    ) -> Result<Option<Decoded>, ProtocolError> {
+        let rules = Rules { masked: self.masked, rsv: if D::ACTIVE { decoder.rsv() } else { 0 } };
         let undecoded = rx.get(self.head..self.tail).unwrap_or_default();
         let Status::Complete((header, used)) = FrameHeader::parse(undecoded, rules)? else {
             return self.more(rx, control, FrameHeader::MAX_LEN).map(Some);
         };
         trace!("received {} frame, fin {}, {} bytes", header.opcode, header.fin, header.payload_len);
+        // "a "Per-Message Compressed" bit ... on the first frame of a message": on no other, and on no control frame.
+        if D::ACTIVE && header.rsv != 0 && !matches!(header.opcode, Opcode::Text | Opcode::Binary) {
+            return Err(ProtocolError::ReservedBits);
+        }
         self.frame = match header.opcode {
             Opcode::Ping => Frame::Ping,
             Opcode::Pong => Frame::Pong,
             Opcode::Close => Frame::Close,
             data => {
                 self.begin_data(data, &header)?;
+                if D::ACTIVE && header.rsv != 0 {
+                    decoder.begin();
+                }
                 if header.fin { Frame::LastData } else { Frame::Data }
             }
         };
@@ -337,12 +390,14 @@ impl Inbound {
                 self.fragments = 1;
                 self.text = Validator::new();
                 self.checked = 0;
+                self.compressed = header.rsv != 0;
             }
         }
         if self.max_frame != u32::MAX && header.payload_len > u64::from(self.max_frame) {
             return Err(ProtocolError::FrameTooLarge);
         }
-        if self.max_message != u32::MAX {
+        // The limit is on what a compressed message becomes.
+        if self.max_message != u32::MAX && !self.compressed {
             self.budget = u32::try_from(header.payload_len)
                 .ok()
                 .and_then(|len| self.budget.checked_sub(len))
@@ -353,11 +408,12 @@ impl Inbound {
 
     /// Decodes what has arrived of a data frame's payload.
     #[inline]
-    fn data(
+    fn data<D: Decoder>(
         &mut self,
         rx: &mut [u8],
         mode: Mode,
         control: &Control,
+        decoder: &mut D,
         fin: bool,
     ) -> Result<Option<Decoded>, ProtocolError> {
         let taken = self.left().min(self.tail - self.head);
@@ -377,6 +433,17 @@ impl Inbound {
             self.frame = Frame::None;
         }
         let fin = complete && fin;
+        if D::ACTIVE && self.compressed {
+            if fin {
+                self.frame = Frame::Undecoded;
+            }
+            let decoded = self.decode(rx, mode, control, decoder)?;
+            return if decoded.is_some() || complete {
+                Ok(decoded)
+            } else {
+                self.more(rx, control, self.left()).map(Some)
+            };
+        }
         if fin || mode == Mode::Parts && self.keep > self.base {
             return self.hand_out(rx, mode, control, fin).map(Some);
         }
@@ -386,6 +453,64 @@ impl Inbound {
             return Ok(None);
         }
         self.more(rx, control, self.left()).map(Some)
+    }
+
+    /// Decodes what is held of a compressed message; `None` if more is needed than has arrived.
+    fn decode<D: Decoder>(
+        &mut self,
+        rx: &[u8],
+        mode: Mode,
+        control: &Control,
+        decoder: &mut D,
+    ) -> Result<Option<Decoded>, ProtocolError> {
+        let fin = self.frame == Frame::Undecoded;
+        let mut limit = match self.max_message {
+            u32::MAX => usize::MAX,
+            _ => usize::try_from(self.budget).unwrap_or(usize::MAX),
+        };
+        let progress = loop {
+            let before = decoder.output().len();
+            let held = rx.get(self.base..self.keep).unwrap_or_default();
+            let decoded = decoder.decode(held, fin, limit).map_err(|_| ProtocolError::InvalidCompression)?;
+            self.base += decoded.consumed.min(held.len());
+            let output = decoder.output();
+            limit = limit
+                .checked_sub(output.len().saturating_sub(before))
+                .ok_or(ProtocolError::MessageTooLarge)?;
+            if self.message == Some(Kind::Text) && !control.unchecked {
+                self.text.push(output.get(self.checked..).unwrap_or_default())?;
+                self.checked = output.len();
+            }
+            match decoded.progress {
+                Progress::Output if mode == Mode::Whole || decoder.output().is_empty() => {
+                    if !decoder.grow() {
+                        return Err(ProtocolError::MessageTooLarge);
+                    }
+                }
+                // Only a decoder that breaks its word asks for more than all.
+                Progress::Input if fin => return Err(ProtocolError::InvalidCompression),
+                progress => break progress,
+            }
+        };
+        if self.max_message != u32::MAX {
+            self.budget = u32::try_from(limit).unwrap_or(u32::MAX);
+        }
+        let fin = progress == Progress::Done;
+        if !fin && (mode == Mode::Whole || decoder.output().is_empty()) {
+            return Ok(None);
+        }
+        let kind = self.message.unwrap_or(Kind::Binary);
+        if fin {
+            if kind == Kind::Text && !control.unchecked && !self.text.is_complete() {
+                return Err(ProtocolError::InvalidUtf8);
+            }
+            self.message = None;
+            self.frame = Frame::None;
+        }
+        self.shown = Shown { kind, first: !self.begun, fin };
+        self.handed = true;
+        self.begun = !fin;
+        Ok(Some(Decoded::Part))
     }
 
     /// Hands out what is held: a whole message, or in parts what there is of it.
@@ -462,7 +587,7 @@ impl Inbound {
 
     /// Checks the text that is held and was not checked yet.
     fn check(&mut self, rx: &[u8], control: &Control) -> Result<(), ProtocolError> {
-        if self.message == Some(Kind::Text) && !control.unchecked {
+        if self.message == Some(Kind::Text) && !control.unchecked && !self.compressed {
             let unseen = rx.get(self.base + self.checked..self.keep).unwrap_or_default();
             self.text.push(unseen)?;
             self.checked = self.keep - self.base;

@@ -23,6 +23,8 @@
 //! With a clock: wait no longer than [`poll_timeout`](Session::poll_timeout) says, then call
 //! [`handle_timeout`](Session::handle_timeout).
 //!
+//! `()` stands for the decoder and the encoder of an [extension](crate::extension) where none was negotiated.
+//!
 //! This is all of a blocking driver that receives and sends, over the traits of `std::io`:
 //!
 //! ```
@@ -53,13 +55,13 @@
 //! impl<T: Read + Write, G: Random> Driver<T, G> {
 //!     fn recv(&mut self) -> Result<Message<'_>, Error> {
 //!         loop {
-//!             match self.session.poll(&mut self.rx, &mut self.tx, &mut self.random, Mode::Whole)? {
+//!             match self.session.poll(&mut self.rx, &mut self.tx, &mut self.random, &mut (), Mode::Whole)? {
 //!                 Step::Part => break,
 //!                 Step::Closed(closed) => return Err(Error::Ended(Failure::Closed(closed))),
 //!                 step => self.take(step)?,
 //!             }
 //!         }
-//!         match self.session.message(&self.rx) {
+//!         match self.session.message(&self.rx, &()) {
 //!             Ok(message) => Ok(message),
 //!             Err(error) => {
 //!                 while let Ok(Step::Transmit) = self.session.poll_flush(&mut self.tx, &mut self.random) {
@@ -72,9 +74,9 @@
 //!     }
 //!
 //!     fn send(&mut self, message: Message<'_>) -> Result<(), Error> {
-//!         self.session.start_send(&message, false)?;
+//!         self.session.start_send(&mut (), &message, false)?;
 //!         loop {
-//!             match self.session.poll_send(&mut self.tx, &mut self.random, &message, true)? {
+//!             match self.session.poll_send(&mut self.tx, &mut self.random, &mut (), &message, true)? {
 //!                 Step::Done => return Ok(()),
 //!                 step => self.take(step)?,
 //!             }

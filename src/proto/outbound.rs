@@ -3,7 +3,8 @@ use core::{cell::Cell, ops::Range};
 use super::{Closing, Control, Failure, Role, Step};
 use crate::{
     CloseCode, Kind, Message, MisuseError, Random,
-    frame::{FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, copy_masked, emit_body},
+    extension::{Encoded, Encoder},
+    frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, RSV1, apply_mask, copy_masked, emit_body},
 };
 
 /// The sending direction: whole frames are put in the send buffer, then drained.
@@ -20,6 +21,8 @@ pub(crate) struct Outbound {
     progress: Progress,
     /// The message that `send_part` began and did not finish.
     message: Option<Kind>,
+    /// Whether the current message is compressed.
+    compressed: bool,
     masked: bool,
     /// Something was written since the last flush.
     dirty: bool,
@@ -62,6 +65,7 @@ impl Outbound {
             taken: 0,
             progress: Progress::Idle,
             message: None,
+            compressed: false,
             masked: matches!(role, Role::Client),
             dirty: false,
             deferred: false,
@@ -122,7 +126,12 @@ impl Outbound {
     }
 
     /// Begins to send, or goes on with what was interrupted.
-    pub(crate) fn start(&mut self, out: &Outgoing<'_>, resume: bool) -> Result<(), MisuseError> {
+    pub(crate) fn start<E: Encoder>(
+        &mut self,
+        encoder: &mut E,
+        out: &Outgoing<'_>,
+        resume: bool,
+    ) -> Result<(), MisuseError> {
         if resume && self.progress != Progress::Idle {
             return if out.data.len() < self.taken { Err(MisuseError::NotTheSameMessage) } else { Ok(()) };
         }
@@ -139,6 +148,9 @@ impl Outbound {
             (kind, Some(open)) if kind != open => return Err(MisuseError::KindChanged),
             _ => {}
         }
+        if E::ACTIVE && self.message.is_none() && matches!(out.kind, Kind::Text | Kind::Binary) {
+            self.compressed = encoder.begin(out.data.len(), out.fin);
+        }
         self.taken = 0;
         self.progress = Progress::Open;
         Ok(())
@@ -146,11 +158,12 @@ impl Outbound {
 
     /// Puts as much of what is sent into `data` as fits; `true` when all of it was put.
     #[inline]
-    pub(crate) fn put(
+    pub(crate) fn put<E: Encoder>(
         &mut self,
         data: &mut [u8],
         random: &mut dyn Random,
         control: &Control,
+        encoder: &mut E,
         out: &Outgoing<'_>,
     ) -> Result<bool, MisuseError> {
         self.deferred = false;
@@ -165,19 +178,20 @@ impl Outbound {
         let Some(fits) = self.fits(data) else {
             return Ok(false);
         };
+        if E::ACTIVE && self.compressed && matches!(out.kind, Kind::Text | Kind::Binary) {
+            // A frame that is small because of what is before it is not worth its header.
+            if self.end > 0 && fits < rest.len().min(data.len() / 4) {
+                return Ok(false);
+            }
+            return Ok(self.put_compressed(data, random, encoder, rest, fits, out));
+        }
         if rest.len() > fits && self.end > 0 {
             return Ok(false);
         }
         // An empty buffer holds a control frame whole, and something of any other.
         let len = rest.len().min(fits);
         let complete = len == rest.len();
-        let opcode = match (out.kind, self.message) {
-            (Kind::Ping, _) => Opcode::Ping,
-            (Kind::Pong, _) => Opcode::Pong,
-            (_, Some(_)) => Opcode::Continuation,
-            (Kind::Text, None) => Opcode::Text,
-            (Kind::Binary, None) => Opcode::Binary,
-        };
+        let opcode = self.opcode(out.kind);
         let fin = complete && out.fin;
         self.frame(data, random, opcode, fin, rest.get(..len).unwrap_or_default());
         if !opcode.is_control() {
@@ -188,6 +202,73 @@ impl Outbound {
             self.progress = Progress::Put;
         }
         Ok(complete)
+    }
+
+    /// Puts a frame with as much of a compressed message as fits; `true` when all of it was put.
+    fn put_compressed<E: Encoder>(
+        &mut self,
+        data: &mut [u8],
+        random: &mut dyn Random,
+        encoder: &mut E,
+        rest: &[u8],
+        fits: usize,
+        out: &Outgoing<'_>,
+    ) -> bool {
+        let opcode = self.opcode(out.kind);
+        let rsv = if self.message.is_none() { RSV1 } else { 0 };
+        let header = |len: usize, fin, masking_key| FrameHeader {
+            fin,
+            rsv,
+            opcode,
+            masking_key,
+            payload_len: len as u64,
+        };
+        let masking_key = self.masking_key(random);
+        let Some(room) = data.get_mut(self.end..) else { return false };
+        // How long the payload is shows only when it is there, behind the room for the longest header that it may need.
+        let at = header(fits, false, masking_key).encoded_len();
+        let Some(to) = room.get_mut(at..).and_then(|room| room.get_mut(..fits)) else { return false };
+        let Encoded { consumed, produced, done } = encoder.encode(rest, out.fin, to);
+        self.taken += consumed.min(rest.len());
+        if done {
+            self.progress = Progress::Put;
+        }
+        let fin = done && out.fin;
+        if produced == 0 && !fin {
+            return done;
+        }
+        if let Some(key) = masking_key {
+            apply_mask(to.get_mut(..produced).unwrap_or_default(), key, 0);
+        }
+        let header = header(produced, fin, masking_key);
+        let Some(len) = header.emit(room) else { return false };
+        if len < at && at + produced <= room.len() {
+            room.copy_within(at..at + produced, len);
+        }
+        trace!("sending compressed {} frame, fin {}, {} bytes", opcode, fin, produced);
+        self.end += len + produced;
+        self.message = if fin { None } else { Some(out.kind) };
+        done
+    }
+
+    /// Of a frame that is sent now.
+    const fn opcode(&self, kind: Kind) -> Opcode {
+        match (kind, self.message) {
+            (Kind::Ping, _) => Opcode::Ping,
+            (Kind::Pong, _) => Opcode::Pong,
+            (_, Some(_)) => Opcode::Continuation,
+            (Kind::Text, None) => Opcode::Text,
+            (Kind::Binary, None) => Opcode::Binary,
+        }
+    }
+
+    /// A fresh one, at a client.
+    fn masking_key(&self, random: &mut dyn Random) -> Option<MaskingKey> {
+        self.masked.then(|| {
+            let mut key = [0; 4];
+            random.fill(&mut key);
+            key
+        })
     }
 
     /// The call that sent is over.
@@ -281,11 +362,7 @@ impl Outbound {
     #[inline]
     fn frame(&mut self, data: &mut [u8], random: &mut dyn Random, opcode: Opcode, fin: bool, payload: &[u8]) {
         trace!("sending {} frame, fin {}, {} bytes", opcode, fin, payload.len());
-        let masking_key = self.masked.then(|| {
-            let mut key = [0; 4];
-            random.fill(&mut key);
-            key
-        });
+        let masking_key = self.masking_key(random);
         let header = FrameHeader { fin, rsv: 0, opcode, masking_key, payload_len: payload.len() as u64 };
         let Some(room) = data.get_mut(self.end..) else { return };
         let Some(len) = header.emit(room) else { return };

@@ -4,7 +4,11 @@ use super::{
     Closing, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, PongSlot, Role,
     Step, cut,
 };
-use crate::{CloseCode, Closed, Kind, Message, MisuseError, Part, ProtocolError, Random, frame::MAX_REASON};
+use crate::{
+    CloseCode, Closed, Kind, Message, MisuseError, Part, ProtocolError, Random,
+    extension::{Decoder, Encoder},
+    frame::MAX_REASON,
+};
 
 /// One WebSocket connection after its opening handshake: the whole protocol, with no I/O and no buffers of its own.
 ///
@@ -59,17 +63,19 @@ impl Session {
 
     /// The next step towards receiving something: [`Step::Part`] when there is something.
     ///
-    /// What the previous [`Step::Part`] found is forgotten. Pings are answered, close frames too, on the way.
+    /// What the previous [`Step::Part`] found is forgotten. Pings are answered, close frames too, on the way. `decoder` is
+    /// `()` where no extension was negotiated.
     ///
     /// # Errors
     /// How the connection ended, at this and every later call; [`MisuseError::PartsPending`] for [`Mode::Whole`]
     /// inside of a message that was taken in part.
     #[inline]
-    pub fn poll(
+    pub fn poll<D: Decoder>(
         &mut self,
         rx: &mut [u8],
         tx: &mut [u8],
         random: &mut dyn Random,
+        decoder: &mut D,
         mode: Mode,
     ) -> Result<Step, Failure> {
         loop {
@@ -80,7 +86,7 @@ impl Session {
             {
                 return Ok(step);
             }
-            if let Some(step) = self.inbound.receive(rx, slot, &mut self.control, mode)? {
+            if let Some(step) = self.inbound.receive(rx, slot, &mut self.control, decoder, mode)? {
                 if step == Step::Receive {
                     self.outbound.set_deferred(false);
                 }
@@ -90,25 +96,37 @@ impl Session {
     }
 
     /// Begins to send a message, before [`poll_send`](Self::poll_send). With `resume`, goes on with the one that an
-    /// interrupted call left, which has to be the same.
+    /// interrupted call left, which has to be the same. `encoder` is `()` where no extension was negotiated.
     ///
     /// # Errors
     /// How the connection ended, or why this message cannot be sent now.
-    pub fn start_send(&mut self, message: &Message<'_>, resume: bool) -> Result<(), Failure> {
-        self.start(&Outgoing::from(*message), resume)
+    pub fn start_send(
+        &mut self,
+        encoder: &mut impl Encoder,
+        message: &Message<'_>,
+        resume: bool,
+    ) -> Result<(), Failure> {
+        self.start(encoder, &Outgoing::from(*message), resume)
     }
 
     /// Begins to send a part of a message; otherwise like [`start_send`](Self::start_send).
     ///
     /// # Errors
     /// Likewise.
-    pub fn start_part(&mut self, kind: Kind, data: &[u8], fin: bool, resume: bool) -> Result<(), Failure> {
-        self.start(&Outgoing { kind, data, fin, part: true }, resume)
+    pub fn start_part(
+        &mut self,
+        encoder: &mut impl Encoder,
+        kind: Kind,
+        data: &[u8],
+        fin: bool,
+        resume: bool,
+    ) -> Result<(), Failure> {
+        self.start(encoder, &Outgoing { kind, data, fin, part: true }, resume)
     }
 
-    fn start(&mut self, out: &Outgoing<'_>, resume: bool) -> Result<(), Failure> {
+    fn start(&mut self, encoder: &mut impl Encoder, out: &Outgoing<'_>, resume: bool) -> Result<(), Failure> {
         self.control.closing.check_open()?;
-        Ok(self.outbound.start(out, resume)?)
+        Ok(self.outbound.start(encoder, out, resume)?)
     }
 
     /// The next step towards having sent the message of [`start_send`](Self::start_send): [`Step::Done`] at the end.
@@ -122,10 +140,11 @@ impl Session {
         &mut self,
         tx: &mut [u8],
         random: &mut dyn Random,
+        encoder: &mut impl Encoder,
         message: &Message<'_>,
         flush: bool,
     ) -> Result<Step, Failure> {
-        self.poll_put(tx, random, &Outgoing::from(*message), flush)
+        self.poll_put(tx, random, encoder, &Outgoing::from(*message), flush)
     }
 
     /// The same for the part of [`start_part`](Self::start_part).
@@ -136,22 +155,24 @@ impl Session {
         &mut self,
         tx: &mut [u8],
         random: &mut dyn Random,
+        encoder: &mut impl Encoder,
         kind: Kind,
         data: &[u8],
         fin: bool,
     ) -> Result<Step, Failure> {
-        self.poll_put(tx, random, &Outgoing { kind, data, fin, part: true }, true)
+        self.poll_put(tx, random, encoder, &Outgoing { kind, data, fin, part: true }, true)
     }
 
     fn poll_put(
         &mut self,
         tx: &mut [u8],
         random: &mut dyn Random,
+        encoder: &mut impl Encoder,
         out: &Outgoing<'_>,
         flush: bool,
     ) -> Result<Step, Failure> {
         let (data, _) = cut(tx);
-        if self.outbound.put(data, random, &self.control, out)? {
+        if self.outbound.put(data, random, &self.control, encoder, out)? {
             if !flush {
                 self.outbound.finish();
                 return Ok(Step::Done);
@@ -207,11 +228,12 @@ impl Session {
     ///
     /// # Errors
     /// How the connection ended, where not by a close frame.
-    pub fn poll_close(
+    pub fn poll_close<D: Decoder>(
         &mut self,
         rx: &mut [u8],
         tx: &mut [u8],
         random: &mut dyn Random,
+        decoder: &mut D,
         code: CloseCode,
         reason: &str,
     ) -> Result<Step, Failure> {
@@ -220,7 +242,7 @@ impl Session {
                 // Without room it is put once what is pending was transmitted.
                 self.put_close(tx, random, code, reason);
             }
-            match self.poll(rx, tx, random, Mode::Parts)? {
+            match self.poll(rx, tx, random, decoder, Mode::Parts)? {
                 Step::Part => {}
                 step => return Ok(step),
             }
@@ -311,14 +333,18 @@ impl Session {
     /// # Errors
     /// [`ProtocolError::InvalidUtf8`]; the connection is failed then, and [`poll_flush`](Self::poll_flush) tells the peer.
     #[inline]
-    pub fn message<'b>(&mut self, rx: &'b [u8]) -> Result<Message<'b>, ProtocolError> {
-        self.inbound.message(rx, &mut self.control)
+    pub fn message<'b, D: Decoder>(
+        &mut self,
+        rx: &'b [u8],
+        decoder: &'b D,
+    ) -> Result<Message<'b>, ProtocolError> {
+        self.inbound.message(rx, decoder, &mut self.control)
     }
 
     /// The part that [`Step::Part`] found in [`Mode::Parts`].
     #[must_use]
-    pub fn part<'b>(&self, rx: &'b [u8]) -> Part<'b> {
-        self.inbound.part(rx)
+    pub fn part<'b, D: Decoder>(&self, rx: &'b [u8], decoder: &'b D) -> Part<'b> {
+        self.inbound.part(rx, decoder)
     }
 
     /// What an error of the transport means: `None` that it is news, otherwise how the connection had ended before.

@@ -136,7 +136,7 @@ fn row_07_announced_length() {
                     blocking::WebSocket::from_parts(flood(), session(), Counter(0), growing(), [0; 256])
                         .unwrap();
                 assert_eq!(ws.recv().map(Got::from), Err(TIMED_OUT));
-                let (io, _, _, rx, _) = ws.into_parts();
+                let (io, _, _, rx, _, _) = ws.into_parts();
                 let len = sockling::Buffer::bytes(&rx).len();
                 assert!(len <= most, "{len} bytes for {received}");
                 assert_eq!(io.read.get(), announced.len());
@@ -264,7 +264,7 @@ fn row_13_pings_from_a_peer_that_never_reads() {
         io.deaf.set(false);
         ws.flush().unwrap();
         check_pongs(&io.output.borrow());
-        let (_, _, _, rx, tx) = ws.into_parts();
+        let (_, _, _, rx, tx, _) = ws.into_parts();
         assert_eq!((rx.len(), tx.len()), (4096, 256), "memory is what was given");
     }
 }
@@ -339,7 +339,7 @@ fn row_25_data_after_close_without_end() {
         let mut io = Flood::new(vec![], data, usize::MAX >> 20, vec![], 1000);
         let (start, mut now) = (Duration::from_secs(1000), Duration::from_secs(1000));
         let end = loop {
-            match session.poll_close(&mut rx, &mut tx, &mut keys, 1000.into(), "").unwrap() {
+            match session.poll_close(&mut rx, &mut tx, &mut keys, &mut (), 1000.into(), "").unwrap() {
                 proto::Step::Transmit => {
                     let n = io.take(session.pending(&tx));
                     session.sent(n).unwrap();

@@ -260,7 +260,7 @@ fn row_28_random_bytes_make_progress() {
         loop {
             steps += 1;
             assert!(steps < 20 * input.len(), "no progress in {input:x?}");
-            match session.poll(&mut rx, &mut tx, &mut keys, mode) {
+            match session.poll(&mut rx, &mut tx, &mut keys, &mut (), mode) {
                 Ok(Step::Transmit) => {
                     assert!(!session.pending(&tx).is_empty());
                     session.sent(1).unwrap();
@@ -277,7 +277,7 @@ fn row_28_random_bytes_make_progress() {
                 }
                 Ok(Step::Grow) => session.overflow(),
                 Ok(Step::Part) if mode == Mode::Whole => {
-                    let _ = session.message(&rx);
+                    let _ = session.message(&rx, &());
                 }
                 Ok(Step::Part) => {}
                 Ok(_) | Err(_) => break,

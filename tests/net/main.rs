@@ -2,6 +2,8 @@
 #![cfg(feature = "std")]
 
 mod closing;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod errors;
 mod halves;
 mod identity;

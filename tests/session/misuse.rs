@@ -203,8 +203,8 @@ fn the_machine_itself_refuses_impossible_counts() {
         assert_eq!(session.sent(1), Err(ImpossibleCount));
         assert_eq!(session.received(MIN_RX + 1, MIN_RX), Err(ImpossibleCount));
         assert_eq!(session.received(usize::MAX, MIN_RX), Err(ImpossibleCount));
-        session.start_send(&Message::Text("Hello"), false).unwrap();
-        let _ = session.poll_send(&mut tx, &mut keys, &Message::Text("Hello"), true).unwrap();
+        session.start_send(&mut (), &Message::Text("Hello"), false).unwrap();
+        let _ = session.poll_send(&mut tx, &mut keys, &mut (), &Message::Text("Hello"), true).unwrap();
         let pending = session.pending(&tx).len();
         assert_eq!(session.sent(pending + 1), Err(ImpossibleCount));
         assert_eq!(session.sent(usize::MAX), Err(ImpossibleCount));

@@ -12,7 +12,9 @@ use std::{
 
 use embedded_io::{ErrorKind, ErrorType};
 use sockling::{
-    CloseCode, Closed, Config, Error, Kind, Message, Part, Random, Role, asynch, blocking, proto::Session,
+    CloseCode, Closed, Config, Error, Kind, Message, Part, Random, Role, asynch, blocking,
+    extension::{Codec, Plain},
+    proto::Session,
 };
 
 use super::{Counter, Script, Seen, frame, frames};
@@ -143,10 +145,10 @@ pub trait Ws {
     fn session(&mut self) -> &mut Session;
 }
 
-pub type Blocking<T = Script, G = Counter> = blocking::WebSocket<T, G, Vec<u8>, Vec<u8>>;
+pub type Blocking<T = Script, G = Counter, C = Plain> = blocking::WebSocket<T, G, Vec<u8>, Vec<u8>, C>;
 
-impl<T: embedded_io::Read + embedded_io::Write + ErrorType<Error = ErrorKind>, G: Random> Ws
-    for Blocking<T, G>
+impl<T: embedded_io::Read + embedded_io::Write + ErrorType<Error = ErrorKind>, G: Random, C: Codec> Ws
+    for Blocking<T, G, C>
 {
     fn recv(&mut self) -> Result<Got, Fail> {
         self.recv().map(Got::from)
@@ -183,10 +185,13 @@ impl<T: embedded_io::Read + embedded_io::Write + ErrorType<Error = ErrorKind>, G
     }
 }
 
-pub type Async<T = Script, G = Counter> = asynch::WebSocket<T, G, Vec<u8>, Vec<u8>>;
+pub type Async<T = Script, G = Counter, C = Plain> = asynch::WebSocket<T, G, Vec<u8>, Vec<u8>, C>;
 
-impl<T: embedded_io_async::Read + embedded_io_async::Write + ErrorType<Error = ErrorKind>, G: Random> Ws
-    for Async<T, G>
+impl<
+    T: embedded_io_async::Read + embedded_io_async::Write + ErrorType<Error = ErrorKind>,
+    G: Random,
+    C: Codec,
+> Ws for Async<T, G, C>
 {
     fn recv(&mut self) -> Result<Got, Fail> {
         patiently(async { self.recv().await.map(Got::from) })

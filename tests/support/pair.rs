@@ -7,6 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use sockling::{
     CloseCode, Kind, Message, MisuseError, Random, Role,
+    extension::{Codec, Plain},
     proto::{Failure, Mode, Session, Step},
 };
 
@@ -140,8 +141,9 @@ impl Wire {
 
 /// One end of the connection, and what happened to it.
 #[derive(Debug)]
-pub struct End {
+pub struct End<C = Plain> {
     pub session: Session,
+    codec: C,
     rx: Vec<u8>,
     tx: Vec<u8>,
     keys: Rng,
@@ -161,10 +163,11 @@ pub struct End {
     pub frozen: bool,
 }
 
-impl End {
-    fn new(setup: &Setup, take: Take, seed: u64) -> Self {
+impl<C: Codec> End<C> {
+    fn new(setup: &Setup, codec: C, take: Take, seed: u64) -> Self {
         Self {
             session: Session::new(setup.role, &setup.config),
+            codec,
             rx: vec![0; setup.rx],
             tx: vec![0; setup.tx],
             keys: Rng::new(seed),
@@ -196,18 +199,21 @@ impl End {
     fn poll_todo(&mut self) -> Option<Result<Step, Failure>> {
         let resume = std::mem::replace(&mut self.under_way, true);
         let (session, tx, keys) = (&mut self.session, &mut self.tx[..], &mut self.keys);
+        let (decoder, encoder) = self.codec.both();
         let Some(todo) = self.todo.front() else {
             self.under_way = false;
             return None;
         };
         Some(match todo {
             Todo::Message { message, flush } => session
-                .start_send(&message.as_message(), resume)
-                .and_then(|()| session.poll_send(tx, keys, &message.as_message(), *flush)),
+                .start_send(encoder, &message.as_message(), resume)
+                .and_then(|()| session.poll_send(tx, keys, encoder, &message.as_message(), *flush)),
             Todo::Part { kind, data, fin } => session
-                .start_part(*kind, data, *fin, resume)
-                .and_then(|()| session.poll_part(tx, keys, *kind, data, *fin)),
-            Todo::Close(code, reason) => session.poll_close(&mut self.rx, tx, keys, CloseCode(*code), reason),
+                .start_part(encoder, *kind, data, *fin, resume)
+                .and_then(|()| session.poll_part(tx, keys, encoder, *kind, data, *fin)),
+            Todo::Close(code, reason) => {
+                session.poll_close(&mut self.rx, tx, keys, decoder, CloseCode(*code), reason)
+            }
         })
     }
 
@@ -217,12 +223,13 @@ impl End {
             Take::Whole => Mode::Whole,
             _ => Mode::Parts,
         };
-        let step = self.session.poll(&mut self.rx, &mut self.tx, &mut self.keys, mode)?;
+        let step =
+            self.session.poll(&mut self.rx, &mut self.tx, &mut self.keys, self.codec.both().0, mode)?;
         if step == Step::Part {
             if mode == Mode::Whole {
-                self.got.push(Got::from(self.session.message(&self.rx)?));
+                self.got.push(Got::from(self.session.message(&self.rx, self.codec.decoder())?));
             } else {
-                let piece = Piece::from(self.session.part(&self.rx));
+                let piece = Piece::from(self.session.part(&self.rx, self.codec.decoder()));
                 if matches!(piece.kind, Kind::Text | Kind::Binary) {
                     self.joining = !piece.fin;
                 }
@@ -307,9 +314,9 @@ impl End {
 
 /// A client and a server.
 #[derive(Debug)]
-pub struct Pair {
-    pub client: End,
-    pub server: End,
+pub struct Pair<C = Plain> {
+    pub client: End<C>,
+    pub server: End<C>,
     pub now: Duration,
     pub rng: Rng,
     to_client: Wire,
@@ -319,12 +326,25 @@ pub struct Pair {
 impl Pair {
     /// The wire takes up to `room` bytes in each direction.
     pub fn new(seed: u64, client: (&Setup, Take), server: (&Setup, Take), room: usize) -> Self {
+        Self::with_codecs(seed, client, server, room, [Plain::NEW; 2])
+    }
+}
+
+impl<C: Codec> Pair<C> {
+    /// The same, with the codecs of client and server.
+    pub fn with_codecs(
+        seed: u64,
+        client: (&Setup, Take),
+        server: (&Setup, Take),
+        room: usize,
+        [first, second]: [C; 2],
+    ) -> Self {
         assert_eq!((client.0.role, server.0.role), (Role::Client, Role::Server));
         let mut rng = Rng::new(seed);
         let wire = || Wire { room, ..Wire::default() };
         Self {
-            client: End::new(client.0, client.1, rng.next()),
-            server: End::new(server.0, server.1, rng.next()),
+            client: End::new(client.0, first, client.1, rng.next()),
+            server: End::new(server.0, second, server.1, rng.next()),
             now: Duration::from_secs(rng.below(10_000_000) as u64),
             rng,
             to_client: wire(),
@@ -332,7 +352,7 @@ impl Pair {
         }
     }
 
-    pub fn end(&mut self, role: Role) -> &mut End {
+    pub fn end(&mut self, role: Role) -> &mut End<C> {
         match role {
             Role::Client => &mut self.client,
             Role::Server => &mut self.server,

@@ -2,8 +2,12 @@
 
 use anyhow::Context;
 use clap::Parser;
-use sockling::{ConnectOptions, net};
-use sockling_examples_std::{Driver, asynch, fixed};
+use sockling::{
+    ConnectOptions,
+    extension::{Codec, Plain},
+    net,
+};
+use sockling_examples_std::{Driver, asynch, deflate::DeflateArgs, fixed};
 
 /// Runs all cases of an Autobahn fuzzing server against sockling's client.
 #[derive(Parser)]
@@ -20,6 +24,8 @@ struct Args {
     /// Receive and send in fixed buffers of this many bytes, and echo messages in parts, as they come.
     #[arg(long, value_name = "BYTES")]
     buffer: Option<usize>,
+    #[command(flatten)]
+    deflate: DeflateArgs,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -31,11 +37,14 @@ fn main() -> anyhow::Result<()> {
     println!("{count} cases");
     for case in 1..=count {
         let url = format!("{base}/runCase?case={case}&agent={}", args.agent);
-        let result = match (args.driver, args.buffer) {
-            (Driver::Blocking, None) => blocking(&url),
-            (Driver::Blocking, Some(len)) => blocking_fixed(&url, len),
-            (Driver::Async, None) => runtime.block_on(asynch(&url)),
-            (Driver::Async, Some(len)) => runtime.block_on(asynch_fixed(&url, len)),
+        let deflate = &args.deflate;
+        let result = match (args.driver, args.buffer.map(|len| (len, deflate.fixed(len)))) {
+            (Driver::Blocking, None) => blocking(&url, deflate),
+            (Driver::Blocking, Some((len, None))) => blocking_fixed(&url, len, Plain::NEW),
+            (Driver::Blocking, Some((len, Some(codec)))) => blocking_fixed(&url, len, codec),
+            (Driver::Async, None) => runtime.block_on(asynch(&url, deflate)),
+            (Driver::Async, Some((len, None))) => runtime.block_on(asynch_fixed(&url, len, Plain::NEW)),
+            (Driver::Async, Some((len, Some(codec)))) => runtime.block_on(asynch_fixed(&url, len, codec)),
         };
         if let Err(error) = result {
             eprintln!("case {case}: {error:#}");
@@ -53,8 +62,12 @@ fn case_count(base: &str) -> anyhow::Result<u32> {
     Ok(count)
 }
 
-fn blocking(url: &str) -> anyhow::Result<()> {
-    let mut ws = ConnectOptions::new().connect(url)?;
+fn blocking(url: &str, deflate: &DeflateArgs) -> anyhow::Result<()> {
+    let mut options = ConnectOptions::new();
+    if let Some(deflate) = deflate.options() {
+        options = options.deflate(deflate);
+    }
+    let mut ws = options.connect(url)?;
     let mut copy = Vec::new();
     loop {
         let kind = match ws.recv() {
@@ -73,24 +86,24 @@ fn blocking(url: &str) -> anyhow::Result<()> {
     }
 }
 
-async fn asynch(url: &str) -> anyhow::Result<()> {
-    let mut ws = asynch::connect(url).await?;
+async fn asynch(url: &str, deflate: &DeflateArgs) -> anyhow::Result<()> {
+    let mut ws = asynch::connect(url, deflate).await?;
     let end = asynch::echo(&mut ws).await;
     asynch::linger(ws).await;
     well(end)
 }
 
-async fn asynch_fixed(url: &str, len: usize) -> anyhow::Result<()> {
+async fn asynch_fixed<C: Codec>(url: &str, len: usize, codec: C) -> anyhow::Result<()> {
     let (mut rx, mut tx, mut copy) = (vec![0; len], vec![0; len], vec![0; len]);
-    let mut ws = asynch::connect_in(url, &mut rx[..], &mut tx[..]).await?;
+    let mut ws = asynch::connect_in(url, &mut rx[..], &mut tx[..], codec).await?;
     let end = asynch::echo_parts(&mut ws, &mut copy).await;
     asynch::linger(ws).await;
     well(end)
 }
 
-fn blocking_fixed(url: &str, len: usize) -> anyhow::Result<()> {
+fn blocking_fixed<C: Codec>(url: &str, len: usize, codec: C) -> anyhow::Result<()> {
     let (mut rx, mut tx, mut copy) = (vec![0; len], vec![0; len], vec![0; len]);
-    let mut ws = fixed::connect_in(url, &mut rx[..], &mut tx[..])?;
+    let mut ws = fixed::connect_in(url, &mut rx[..], &mut tx[..], codec)?;
     let end = fixed::echo_parts(&mut ws, &mut copy);
     fixed::linger(ws);
     well(end)

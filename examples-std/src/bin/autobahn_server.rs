@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use sockling::Config;
-use sockling_examples_std::{Driver, serve};
+use sockling_examples_std::{ServerArgs, serve};
 
 /// Echoes every message, for an Autobahn fuzzing client.
 #[derive(Parser)]
@@ -11,12 +11,12 @@ struct Args {
     /// The port on 127.0.0.1; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    #[arg(long, value_enum, default_value = "blocking")]
-    driver: Driver,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 fn main() -> anyhow::Result<()> {
     sockling_examples_std::init_log();
     let args = Args::parse();
-    serve(args.port, args.driver, Config::default())
+    serve(args.port, &args.server, Config::default())
 }

@@ -3,8 +3,12 @@
 use std::io::{self, BufRead, Read};
 
 use clap::Parser;
-use sockling::{CloseCode, ConnectOptions, Message, net};
-use sockling_examples_std::{Driver, asynch};
+use sockling::{
+    Buffer, CloseCode, ConnectOptions, Message,
+    extension::{Codec, Plain},
+    net,
+};
+use sockling_examples_std::{Driver, asynch, deflate::DeflateArgs, fixed};
 
 /// Sends text to a server and prints the answer to each message.
 #[derive(Parser)]
@@ -15,6 +19,11 @@ struct Args {
     url: String,
     #[arg(long, value_enum, default_value = "blocking")]
     driver: Driver,
+    /// Receive and send in fixed buffers of this many bytes (the drivers for firmware: ws only).
+    #[arg(long, value_name = "BYTES")]
+    buffer: Option<usize>,
+    #[command(flatten)]
+    deflate: DeflateArgs,
     /// A text to send; may be given several times. Without any: each line of the standard input.
     #[arg(long)]
     text: Vec<String>,
@@ -46,11 +55,21 @@ impl Outgoing {
 fn main() -> anyhow::Result<()> {
     sockling_examples_std::init_log();
     let args = Args::parse();
-    match args.driver {
-        Driver::Blocking => blocking(&args),
-        Driver::Async => {
-            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(asynch(&args))
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (url, deflate) = (&args.url, &args.deflate);
+    match (args.driver, args.buffer.map(|len| (len, deflate.fixed(len)))) {
+        (Driver::Blocking, None) => blocking(&args),
+        (Driver::Blocking, Some((len, None))) => blocking_fixed(&args, len, Plain::NEW),
+        (Driver::Blocking, Some((len, Some(codec)))) => blocking_fixed(&args, len, codec),
+        (Driver::Async, None) => {
+            runtime.block_on(async { asynch(&args, asynch::connect(url, deflate).await?).await })
         }
+        (Driver::Async, Some((len, None))) => runtime.block_on(async {
+            asynch(&args, asynch::connect_in(url, vec![0; len], vec![0; len], Plain::NEW).await?).await
+        }),
+        (Driver::Async, Some((len, Some(codec)))) => runtime.block_on(async {
+            asynch(&args, asynch::connect_in(url, vec![0; len], vec![0; len], codec).await?).await
+        }),
     }
 }
 
@@ -73,6 +92,9 @@ fn blocking(args: &Args) -> anyhow::Result<()> {
         let (name, value) = header.split_once(':').ok_or_else(|| anyhow::anyhow!("{header}: no colon"))?;
         options = options.header(name, value.trim());
     }
+    if let Some(deflate) = args.deflate.options() {
+        options = options.deflate(deflate);
+    }
     let mut ws = options.connect(&args.url)?;
     for message in outgoing(args) {
         ws.send(message?.message())?;
@@ -90,8 +112,21 @@ fn blocking(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn asynch(args: &Args) -> anyhow::Result<()> {
-    let mut ws = asynch::connect(&args.url).await?;
+fn blocking_fixed<C: Codec>(args: &Args, len: usize, codec: C) -> anyhow::Result<()> {
+    let mut ws = fixed::connect_in(&args.url, vec![0; len], vec![0; len], codec)?;
+    for message in outgoing(args) {
+        ws.send(message?.message())?;
+        println!("{}", ws.recv()?);
+    }
+    let closed = ws.close(CloseCode::NORMAL, "")?;
+    eprintln!("closed: {closed}");
+    Ok(())
+}
+
+async fn asynch<R: Buffer, W: Buffer, C: Codec>(
+    args: &Args,
+    mut ws: asynch::Connection<R, W, C>,
+) -> anyhow::Result<()> {
     for message in outgoing(args) {
         ws.send(message?.message()).await?;
         println!("{}", ws.recv().await?);

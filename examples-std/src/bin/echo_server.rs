@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use sockling::Config;
-use sockling_examples_std::{Driver, serve};
+use sockling_examples_std::{ServerArgs, serve};
 
 /// Sends every message back. Takes the subprotocol `chat` or `superchat` if the client offers one.
 #[derive(Parser)]
@@ -11,8 +11,8 @@ struct Args {
     /// The port on 127.0.0.1; 0 takes a free one, which the first line of the output names.
     #[arg(long, default_value_t = 9001)]
     port: u16,
-    #[arg(long, value_enum, default_value = "blocking")]
-    driver: Driver,
+    #[command(flatten)]
+    server: ServerArgs,
     /// The largest message, in bytes; over it the connection is failed with 1009.
     #[arg(long, default_value_t = 64 << 20)]
     max_message: u32,
@@ -24,5 +24,5 @@ fn main() -> anyhow::Result<()> {
     let mut config = Config::default();
     config.limits.max_message = args.max_message;
     config.limits.max_frame = args.max_message;
-    serve(args.port, args.driver, config)
+    serve(args.port, &args.server, config)
 }

@@ -8,11 +8,7 @@ use ::tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{
-    Stream, WebSocket,
-    connection::{Connection, Inner},
-    io::Io,
-};
+use super::{Stream, WebSocket, connection::Connection, io::Io};
 use crate::{
     HandshakeError, asynch,
     handshake::{RequestHead, Response},
@@ -108,6 +104,7 @@ impl ServerOptions {
         decide: impl FnOnce(&RequestHead<'_>) -> Response<'a>,
     ) -> Result<WebSocket, Error> {
         let (rx, tx) = self.sizes.allocate(&self.config.limits)?;
+        let codec = self.compression.codec(&self.config.limits);
         let mut subprotocol = None;
         let decide = |request: &RequestHead<'_>| {
             let response = decide(request);
@@ -125,10 +122,11 @@ impl ServerOptions {
             };
             phase = Phase::Handshake;
             let mut io = Io::new(stream);
-            match asynch::accept(&mut io, &self.config, rx, tx, decide).await {
+            match asynch::accept_with(&mut io, &self.config, rx, tx, codec, decide).await {
                 Ok(accepted) => {
-                    let (_, session, _, rx, tx) = accepted.into_parts();
-                    Ok(Inner::from_parts(io, session, Keys::server(), rx, tx)?)
+                    let (_, session, _, rx, tx, codec) = accepted.into_parts();
+                    let inner = asynch::WebSocket::from_parts(io, session, Keys::server(), rx, tx)?;
+                    Ok(inner.with_codec(codec))
                 }
                 Err(error) => {
                     if !matches!(

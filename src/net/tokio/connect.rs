@@ -117,12 +117,13 @@ impl ConnectOptions {
         ClientHandshake::new(&request, &mut keys)?;
         let (rx, tx) = self.sizes.allocate(&self.config.limits)?;
 
+        let codec = self.compression.codec(&self.config.limits);
         let io = Io::new(dial(&hop.way).await?);
         let deadline = hop.deadline(self.handshake_timeout);
         let mut response = HttpResponse::default();
         let opening = async {
             let observe = |line: HeadLine<'_>| response.push(line);
-            Ok(asynch::connect_with(io, &request, keys, rx, tx, observe).await)
+            Ok(asynch::connect_with(io, &request, keys, rx, tx, codec, observe).await)
         };
         let inner = match by(deadline, Phase::Handshake, opening).await {
             Ok(Ok(inner)) => inner,

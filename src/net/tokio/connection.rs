@@ -15,11 +15,11 @@ use super::{
 };
 use crate::{
     CloseCode, Closed, Config, Growing, Kind, Message, Part, asynch,
-    net::{CloseInfo, Error, IoError, Phase, random::Keys},
+    net::{CloseInfo, Error, IoError, Phase, deflate::NetCodec, random::Keys},
     proto::{Mode, Session},
 };
 
-pub(super) type Inner = asynch::WebSocket<Io, Keys, Growing, Box<[u8]>>;
+pub(super) type Inner = asynch::WebSocket<Io, Keys, Growing, Box<[u8]>, NetCodec>;
 
 /// A connection as something to poll: what [`WebSocket`](super::WebSocket), its halves and its stream have in common.
 ///
@@ -99,9 +99,14 @@ impl Connection {
         }
     }
 
+    /// Sets whether messages that begin from now on may be compressed.
+    pub(super) fn set_compression(&mut self, enabled: bool) {
+        self.inner.set_compression(enabled);
+    }
+
     /// Begins to send a message, or to go on with one; [`poll_send`](Self::poll_send) does it.
     pub(super) fn start_send(&mut self, message: &Message<'_>, resume: bool) -> Result<(), Error> {
-        let started = self.inner.session_mut().start_send(message, resume);
+        let started = self.inner.start_sending(message, resume);
         started.map_err(|failure| self.explain(failure.into()))
     }
 
@@ -123,7 +128,7 @@ impl Connection {
         fin: bool,
         resume: bool,
     ) -> Result<(), Error> {
-        let started = self.inner.session_mut().start_part(kind, data, fin, resume);
+        let started = self.inner.start_part(kind, data, fin, resume);
         started.map_err(|failure| self.explain(failure.into()))
     }
 

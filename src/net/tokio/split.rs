@@ -173,6 +173,12 @@ impl Writer {
         poll_fn(|cx| lock(&self.shared).connection.poll_send(cx, &message, flush)).await
     }
 
+    /// Sets whether messages may be compressed, like
+    /// [`WebSocket::set_compression`](super::WebSocket::set_compression).
+    pub fn set_compression(&mut self, enabled: bool) {
+        lock(&self.shared).connection.set_compression(enabled);
+    }
+
     /// Writes all that is in the send buffer.
     ///
     /// # Errors

@@ -109,6 +109,12 @@ impl WebSocket {
         poll_fn(|cx| self.connection.poll_send(cx, &message, flush)).await
     }
 
+    /// Sets whether messages that begin from now on may be compressed, where that was negotiated; `true` at first. A
+    /// secret is better sent as it is: see [`extension`](crate::extension).
+    pub fn set_compression(&mut self, enabled: bool) {
+        self.connection.set_compression(enabled);
+    }
+
     /// Writes all that is in the send buffer.
     ///
     /// # Errors
