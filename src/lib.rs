@@ -29,6 +29,7 @@ mod limits;
 mod message;
 mod random;
 
+pub mod app;
 pub mod asynch;
 pub mod blocking;
 pub mod extension;
@@ -51,7 +52,7 @@ pub use message::{Kind, Message, Part};
 #[cfg(feature = "tokio")]
 pub use net::tokio::connect_async;
 #[cfg(feature = "std")]
-pub use net::{ConnectOptions, Server, WebSocket, connect};
+pub use net::{App, ConnectOptions, Server, WebSocket, connect};
 pub use proto::{Config, MIN_RX, MIN_TX, Role};
 #[cfg(feature = "rand_core_06")]
 pub use random::RandCore06;

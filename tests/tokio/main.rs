@@ -1,8 +1,12 @@
 //! Connections in tasks of tokio: scripted peers, both ends of ours, TLS, halves, `Stream` and `Sink`.
 #![cfg(feature = "tokio")]
 
+#[cfg(unix)]
+mod app;
 mod cancel;
 mod closing;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod halves;
 mod messages;
 mod opening;
