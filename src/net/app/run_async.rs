@@ -47,7 +47,7 @@ impl App<'_> {
             }
             let readable = async {
                 fd.readable().await.map_err(Error::Io)?.clear_ready();
-                Ok(())
+                Ok::<(), Error>(())
             };
             match self.poll_timeout(Instant::now()) {
                 // There is more to do, but other tasks have their turn as well.
