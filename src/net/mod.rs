@@ -27,6 +27,8 @@ mod socket;
 mod split;
 mod stream;
 mod tls;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod trust;
 mod tuning;
 mod url;

@@ -21,7 +21,7 @@ use super::{
 ///
 /// To [`embedded_io`] a read or write that would block is one that timed out.
 #[derive(Debug)]
-pub struct IoError(io::Error);
+pub struct IoError(pub(super) io::Error);
 
 impl IoError {
     /// The error.

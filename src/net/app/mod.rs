@@ -6,6 +6,8 @@ mod callbacks;
 mod connection;
 mod handle;
 mod run;
+#[cfg(all(unix, feature = "tokio"))]
+mod run_async;
 mod wait;
 
 use core::fmt;
