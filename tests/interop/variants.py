@@ -31,6 +31,11 @@ def of_aiohttp_client(offer):
     return {"client_max_window_bits": True} | {k: v for k, v in offer.items() if k == "server_max_window_bits"}
 
 
+def of_chromium(_):
+    """A page has no say in it."""
+    return {"client_max_window_bits": True}
+
+
 def of_sockling_client(offer):
     """It always says what its window is."""
     return offer | {"client_max_window_bits": offer.get("client_max_window_bits", True)}
