@@ -121,6 +121,10 @@ pub fn library(name: &str, driver: &str) -> Outcome<Arc<dyn Library>> {
         ("sockling", "blocking") => Ok(Arc::new(crate::sockling_adapter::Blocking)),
         #[cfg(feature = "sockling")]
         ("sockling", "async") => Ok(Arc::new(crate::sockling_adapter::Async)),
+        #[cfg(feature = "sockling")]
+        ("sockling", "blocking-fixed") => Ok(Arc::new(crate::sockling_adapter::FixedBlocking)),
+        #[cfg(feature = "sockling")]
+        ("sockling", "async-fixed") => Ok(Arc::new(crate::sockling_adapter::FixedAsync)),
         _ => Err(format!("no library {name} with driver {driver} in this build")),
     }
 }
