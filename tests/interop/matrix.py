@@ -24,6 +24,8 @@ PAIR_LIMIT = 300  # seconds for one client against one server
 START_LIMIT = 20
 REPORT_LIMIT = 5  # seconds from the end of a check to the server's report about it
 DRIVERS = ["blocking", "async"]
+# In buffers of 1 KiB, which messages pass through in parts.
+FIXED_DRIVERS = ["blocking-fixed", "async-fixed"]
 # Libraries that know permessage-deflate.
 DEFLATE = {"sockling", "websockets", "aiohttp", "ws", "chromium"}
 # Checks of messages of 16 MiB: slow, and of compression they say what those of 1 MiB say.
@@ -245,14 +247,16 @@ def matrix(options):
     ]
     if options.peers_only:
         return [(client, server) for server in servers for client in clients]
+    drivers = DRIVERS + (FIXED_DRIVERS if options.deflate else [])
     pairs = []
-    for driver in DRIVERS:
+    for driver in drivers:
         command = ours("interop_client", "sockling", driver)
         sockling = Program(f"sockling {driver}", "sockling", command, offers=variants.of_sockling_client)
         pairs += [(sockling, server) for server in servers]
-    for driver in DRIVERS:
+    for driver in drivers:
         sockling = Program(f"sockling {driver}", "sockling", ours("interop_server", "sockling", driver))
-        example = [str(target / "echo_server"), "--driver", driver]
+        name, fixed = re.subn("-fixed$", "", driver)
+        example = [str(target / "echo_server"), "--driver", name, *(["--buffer", "1024"] if fixed else [])]
         example = Program(f"echo_server {driver}", "sockling", example, echo_only=True, insists=variants.nothing)
         pairs += [(client, server) for server in (sockling, example) for client in clients]
     return pairs
