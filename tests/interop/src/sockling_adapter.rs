@@ -106,15 +106,16 @@ fn zlib(deflate: &Deflate, client: bool) -> DeflateOptions {
     config.server_no_context_takeover = deflate.server_no_context_takeover;
     config.client_no_context_takeover = deflate.client_no_context_takeover;
     (config.receive_window_bits, config.send_window_bits) = windows(deflate, client);
-    DeflateOptions::new().config(config)
+    // Empty messages and fragments too.
+    DeflateOptions::new().config(config).min_len(0)
 }
 
 type Fixed = extension::Deflate<Inflater<Vec<u8>, Vec<u8>>, Compressor<Vec<u8>, Vec<u16>>>;
 
-fn fixed(deflate: &Deflate, client: bool) -> Outcome<Fixed> {
+fn fixed(deflate: &Deflate, client: bool) -> Fixed {
     let (receive, send) = windows(deflate, client);
-    let inflater = Inflater::new(vec![0; 1 << receive], vec![0; FIXED]).map_err(text)?;
-    let compressor = Compressor::new(vec![0; 1 << send], vec![0; HASHES]).map_err(text)?;
+    let inflater = Inflater::new(vec![0; 1 << receive], vec![0; FIXED]);
+    let compressor = Compressor::new(vec![0; 1 << send], vec![0; HASHES]).min_len(0);
     let mut codec = extension::Deflate::new(inflater, compressor);
     if deflate.server_no_context_takeover {
         codec = codec.server_no_context_takeover();
@@ -122,7 +123,7 @@ fn fixed(deflate: &Deflate, client: bool) -> Outcome<Fixed> {
     if deflate.client_no_context_takeover {
         codec = codec.client_no_context_takeover();
     }
-    Ok(codec)
+    codec
 }
 
 /// What the query of the request says of permessage-deflate, before the handshake reads it.
@@ -334,7 +335,7 @@ impl Library for FixedAsync {
     fn connect(&self, url: &str, options: &Options) -> Outcome<Box<dyn Connection>> {
         let buffers = (vec![0; FIXED], FIXED);
         match &options.deflate {
-            Some(deflate) => connect_async(url, options, buffers, fixed(deflate, true)?, Some(Vec::new())),
+            Some(deflate) => connect_async(url, options, buffers, fixed(deflate, true), Some(Vec::new())),
             None => connect_async(url, options, buffers, extension::Plain::NEW, Some(Vec::new())),
         }
     }
@@ -342,7 +343,7 @@ impl Library for FixedAsync {
     fn accept(&self, stream: TcpStream, options: &Options) -> Outcome<(String, Box<dyn Connection>)> {
         let buffers = (vec![0; FIXED], FIXED);
         match &insisted(&stream, options)? {
-            Some(deflate) => accept_async(stream, buffers, fixed(deflate, false)?, Some(Vec::new())),
+            Some(deflate) => accept_async(stream, buffers, fixed(deflate, false), Some(Vec::new())),
             None => accept_async(stream, buffers, extension::Plain::NEW, Some(Vec::new())),
         }
     }
@@ -453,14 +454,14 @@ fn accept_fixed<C: Codec + Send + 'static>(
 impl Library for FixedBlocking {
     fn connect(&self, url: &str, options: &Options) -> Outcome<Box<dyn Connection>> {
         match &options.deflate {
-            Some(deflate) => connect_fixed(url, options, fixed(deflate, true)?),
+            Some(deflate) => connect_fixed(url, options, fixed(deflate, true)),
             None => connect_fixed(url, options, extension::Plain::NEW),
         }
     }
 
     fn accept(&self, stream: TcpStream, options: &Options) -> Outcome<(String, Box<dyn Connection>)> {
         match &insisted(&stream, options)? {
-            Some(deflate) => accept_fixed(stream, fixed(deflate, false)?),
+            Some(deflate) => accept_fixed(stream, fixed(deflate, false)),
             None => accept_fixed(stream, extension::Plain::NEW),
         }
     }
