@@ -90,8 +90,9 @@ def check(variant, connection, echo):
     if not can:
         return
     for parameter, value in query.items():
-        # A bool is as good as a number here: True is what was negotiated, or 1 < 8.
-        if not agreed[parameter] or agreed[parameter] > value:
+        # A window of 15 bits goes without saying.
+        got = agreed[parameter] or (None if value is True else 15)
+        if got is None or got > value:
             raise Wrong(f"the server does not insist on {parameter}={value}: {agreed}")
     for parameter in ("server_max_window_bits", "server_no_context_takeover"):
         if agreed[parameter] is None and offer.get(parameter, 15) != 15:
