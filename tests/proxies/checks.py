@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -132,15 +133,15 @@ class Peers:
         return self.start(port, ["microsocks", "-i", "127.0.0.1", "-p", str(port), *more])
 
     def dante(self):
-        port = free_port()
+        port, user = free_port(), pwd.getpwuid(os.getuid()).pw_name
         config = f"""
             logoutput: stderr
             internal: 127.0.0.1 port = {port}
             external: 127.0.0.1
             socksmethod: none
             clientmethod: none
-            user.privileged: root
-            user.unprivileged: root
+            user.privileged: {user}
+            user.unprivileged: {user}
             client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
             socks pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
         """
