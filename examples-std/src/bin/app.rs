@@ -19,6 +19,12 @@ struct Args {
     /// After how many messages to close.
     #[arg(long, default_value_t = 9)]
     messages: u32,
+    /// How many seconds are between two pings.
+    #[arg(long, default_value_t = 30.0)]
+    ping_interval: f32,
+    /// How many seconds the server has to answer one.
+    #[arg(long, default_value_t = 10.0)]
+    ping_timeout: f32,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -54,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(())
         })
         .on_close(|_, close| println!("closed: {close}"))
-        .keepalive(Duration::from_secs(30), Duration::from_secs(10))
+        .keepalive(Duration::from_secs_f32(args.ping_interval), Duration::from_secs_f32(args.ping_timeout))
         .reconnect(Backoff::default())
         .run_forever()?;
 
