@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    net::Shutdown,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::SockRef;
 use sockling::{
+    ConnectOptions,
     app::Backoff,
     net::{Error, Phase},
 };
@@ -92,32 +95,34 @@ fn a_long_message_is_life() {
     assert_eq!(diary.take()[2], "close 1005 \"\"");
 }
 
-/// A peer that takes bytes slowly lives, though it sends nothing.
+/// A peer that takes bytes slowly lives, though it sends nothing: seen as far as sockets with small buffers show it.
 #[test]
 fn a_long_upload_is_life() {
+    const SIZE: usize = 6 << 20;
+    const SMALL: usize = 64 << 10;
     let url = serve(vec![opened(|mut tcp| {
-        let mut left = 10 << 20;
-        let mut buffer = vec![0; 256 << 10];
+        SockRef::from(&tcp).set_recv_buffer_size(SMALL).unwrap();
+        let (mut left, mut buffer) = (SIZE, vec![0; SMALL]);
         while left > 0 {
             left -= tcp.read(&mut buffer).unwrap().min(left);
-            thread::sleep(ms(20));
+            thread::sleep(ms(15));
         }
         tcp.write_all(&[0x88, 0]).unwrap();
-        tcp.shutdown(std::net::Shutdown::Write).unwrap();
+        tcp.shutdown(Shutdown::Write).unwrap();
         while tcp.read(&mut buffer).is_ok_and(|n| n > 0) {}
     })]);
-    let large = vec![0; 10 << 20];
+    let large = vec![0; SIZE];
     let diary = Diary::default();
     let begin = Instant::now();
-    let notes = diary.clone();
     let result = diary
         .app(url)
-        .keepalive(ms(50), ms(400))
+        .options(ConnectOptions::new().socket_options(|socket| socket.set_send_buffer_size(SMALL)))
+        .keepalive(ms(50), ms(700))
         .reconnect(Backoff::NEVER)
         .on_open(|ws| ws.send(&large))
         .run_forever();
-    assert!(result.is_ok(), "{result:?} {:?}", notes.take());
-    assert!(begin.elapsed() > ms(600), "{:?}", begin.elapsed());
+    assert!(result.is_ok(), "{result:?} {:?}", diary.take());
+    assert!(begin.elapsed() > ms(1200), "{:?}", begin.elapsed());
 }
 
 /// This end was busy: the pong that lies there counts.
@@ -149,7 +154,7 @@ fn a_message_has_its_deadline() {
     })]);
     let mut config = sockling::Config::default();
     config.message_timeout = ms(100);
-    let options = sockling::ConnectOptions::new().config(config);
+    let options = ConnectOptions::new().config(config);
     let error = app(url).options(options).reconnect(Backoff::NEVER).run_forever().unwrap_err();
     assert!(matches!(error, Error::Protocol(sockling::ProtocolError::MessageTimeout)), "{error:?}");
 }

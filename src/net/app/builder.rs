@@ -92,6 +92,9 @@ impl<'a> App<'a> {
 
     /// Sends a ping every `interval`, and takes the connection for lost if nothing at all is received within `timeout`
     /// after one: [`Keepalive`]. Default: no pings.
+    ///
+    /// That the peer takes bytes which had to wait is life as well. Bytes in the system's buffers do not show: a ping
+    /// waits behind them, so where much is sent over a slow line let `timeout` be long enough for these.
     #[must_use]
     pub const fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.policy.keepalive = Keepalive::new(interval, timeout);

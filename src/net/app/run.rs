@@ -232,6 +232,8 @@ impl App<'_> {
             None => self.url.clone(),
         };
         let mut options = self.options.clone();
+        // What servers set counts for the attempts that follow.
+        options.cookies = self.options.cookies.share();
         if let Some(headers) = &mut self.providers.headers {
             for (name, value) in headers()? {
                 options = options.header(name, value);
