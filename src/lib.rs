@@ -39,6 +39,8 @@ pub mod http;
 #[cfg(feature = "std")]
 pub mod net;
 pub mod proto;
+#[cfg(feature = "embedded-tls")]
+pub mod tls;
 pub mod utf8;
 
 pub use buffer::Buffer;
@@ -62,4 +64,4 @@ pub use random::{Random, Unmasked};
 
 // A budget: what a connection costs on a microcontroller beside its buffers, source of keys and transport.
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<blocking::WebSocket<(), (), (), ()>>() <= 128);
+const _: () = assert!(size_of::<blocking::WebSocket<(), (), (), ()>>() <= 136);

@@ -47,6 +47,7 @@
 
 mod backoff;
 mod classify;
+pub mod embedded;
 mod keepalive;
 mod machine;
 #[cfg(test)]

@@ -34,6 +34,9 @@ mod tuning;
 mod url;
 mod websocket;
 
+#[doc = include_str!("coming_from_python.md")]
+pub mod coming_from_python {}
+
 #[cfg(feature = "deflate")]
 pub use crate::extension::DeflateOptions;
 pub use app::App;

@@ -140,7 +140,7 @@ impl Stream {
         self.tcp_stream().map(AsFd::as_fd)
     }
 
-    /// The address of the other end.
+    /// The address of the other end: that of the proxy, if there is one.
     ///
     /// # Errors
     /// That of the socket; [`Unsupported`](io::ErrorKind::Unsupported) over a stream that the caller brought.

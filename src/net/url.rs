@@ -218,6 +218,13 @@ fn percent_decode(text: &str) -> Option<String> {
 }
 
 /// Without the password.
+#[cfg(feature = "defmt")]
+impl defmt::Format for WsUrl {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}", defmt::Display2Format(self));
+    }
+}
+
 impl fmt::Display for WsUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "wss" } else { "ws" };

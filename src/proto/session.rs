@@ -270,9 +270,16 @@ impl Session {
         }
     }
 
-    fn put_close(&mut self, tx: &mut [u8], random: &mut dyn Random, code: CloseCode, reason: &str) {
+    /// Puts a close frame, if there is room and none was put before; `false` if there is no room.
+    pub(crate) fn put_close(
+        &mut self,
+        tx: &mut [u8],
+        random: &mut dyn Random,
+        code: CloseCode,
+        reason: &str,
+    ) -> bool {
         let (data, _) = cut(tx);
-        self.outbound.put_close(data, random, &mut self.control.closing, code, reason);
+        self.is_closing() || self.outbound.put_close(data, random, &mut self.control.closing, code, reason)
     }
 
     /// What to write at [`Step::Transmit`].

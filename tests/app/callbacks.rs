@@ -8,12 +8,13 @@ use std::{
 };
 
 use sockling::{
-    CloseCode, Kind, Message,
-    net::{Error, app::Handle},
+    CloseCode, ConnectOptions, Kind, Message,
+    app::Backoff,
+    net::{Error, ServerOptions, app::Handle},
 };
 
 use crate::{
-    peer::{ms, open, read_frame, read_head},
+    peer::{Authority, echo, ms, open, read_frame, read_head},
     script::{Diary, app, opened, quick, serve, wait_until},
 };
 
@@ -293,7 +294,7 @@ fn pongs_confirm_what_has_arrived() {
         let mut doubts = None;
         let _ = app(url)
             .keepalive(ms(30), ms(5000))
-            .reconnect(sockling::app::Backoff::NEVER)
+            .reconnect(Backoff::NEVER)
             .on_open(|ws| ws.send("a").and_then(|()| ws.send("b")))
             .on_pong(|ws, _| ws.send("c"))
             .on_message(|ws, _| {
@@ -311,24 +312,37 @@ fn pongs_confirm_what_has_arrived() {
 }
 
 #[test]
-fn large_messages_both_ways() {
-    let (url, server) = crate::peer::echo(sockling::net::ServerOptions::new());
-    let large: Vec<u8> = (0..9 << 20).map(|i: u32| (i % 251) as u8).collect();
-    let mut got = 0;
-    app(url)
-        .on_open(|ws| ws.send(&large).and_then(|()| ws.send("after it")))
-        .on_message(|ws, message| {
-            match message.kind() {
-                Kind::Binary => assert!(message.as_bytes() == large),
-                _ => ws.close(),
-            }
-            got += 1;
-            Ok(())
-        })
-        .run_forever()
-        .unwrap();
-    assert_eq!(got, 2);
-    server.join().unwrap();
+fn large_messages_both_ways_also_over_tls() {
+    let authority = Authority::new();
+    for tls in [false, true] {
+        let mut server = ServerOptions::new();
+        let mut client = ConnectOptions::new().add_root_certificates(&authority.pem).unwrap();
+        if tls {
+            server = server.tls(authority.server("localhost", false));
+        } else {
+            client = client.read_timeout(Some(ms(1)));
+        }
+        let (url, server) = echo(server);
+        let url = if tls { url.replace("ws://127.0.0.1", "wss://localhost") } else { url };
+        let large: Vec<u8> = (0..9 << 20).map(|i: u32| (i % 251) as u8).collect();
+        let mut got = 0;
+        let result = app(url)
+            .options(client)
+            .reconnect(Backoff::NEVER)
+            .on_open(|ws| ws.send(&large).and_then(|()| ws.send("after it")))
+            .on_message(|ws, message| {
+                match message.kind() {
+                    Kind::Binary => assert!(message.as_bytes() == large),
+                    _ => ws.close(),
+                }
+                got += 1;
+                Ok(())
+            })
+            .run_forever();
+        assert!(result.is_ok_and(|close| close.is_clean()));
+        assert_eq!(got, 2);
+        server.join().unwrap();
+    }
 }
 
 #[test]

@@ -56,6 +56,10 @@ impl Diary {
         self.0.lock().unwrap().is_empty()
     }
 
+    pub fn contains(&self, what: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|note| note.contains(what))
+    }
+
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }

@@ -18,6 +18,8 @@ use crate::terminal;
 /// The longest line, in bytes: it is held in memory.
 const MAX_LINE: u64 = 64 << 20;
 
+const A_LITTLE: Duration = Duration::from_millis(5);
+
 /// How lines are sent.
 pub struct Sending {
     pub handle: Handle,
@@ -95,7 +97,6 @@ impl Sending {
 
     /// Waits for room in the queue, and for a connection; `false` when the end has begun.
     fn send_patiently(&self, message: &Message<'_>) -> io::Result<bool> {
-        const A_LITTLE: Duration = Duration::from_millis(5);
         loop {
             match self.handle.send(*message) {
                 Ok(()) => return Ok(true),
@@ -109,8 +110,11 @@ impl Sending {
         }
     }
 
-    /// The input has ended: so does the connection, after a while.
+    /// The input has ended: so does the connection, a while after the last line was written.
     fn end(&self) {
+        while self.handle.queued() > 0 {
+            thread::sleep(A_LITTLE);
+        }
         thread::sleep(self.eof_wait);
         self.handle.close();
     }

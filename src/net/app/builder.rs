@@ -3,7 +3,7 @@ use std::{boxed::Box, string::String, sync::Arc, time::Duration, time::Instant, 
 use super::{
     Again, App, CloseInfo, ConnectOptions, Error, Handle, Providers, Unsent,
     callbacks::Callbacks,
-    handle::{QueueLimits, Shared},
+    handle::{Owner, QueueLimits, Shared},
 };
 use crate::{
     Message, Part,
@@ -22,8 +22,9 @@ impl<'a> App<'a> {
             policy: Policy::DEFAULT,
             callbacks: Callbacks::default(),
             handle: Handle::new(shared.clone()),
-            shared,
+            shared: Owner(shared),
             epoch: Instant::now(),
+            clock: (Duration::ZERO, Instant::now()),
             waiting: None,
             run: None,
             over: false,

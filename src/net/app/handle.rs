@@ -1,4 +1,4 @@
-use core::{fmt, mem};
+use core::{fmt, mem, ops::Deref};
 use std::{
     collections::VecDeque,
     string::String,
@@ -169,8 +169,8 @@ impl Shared {
         self.lock().limits = limits;
     }
 
-    pub(super) fn set_waker(&self, waker: Arc<Waker>) {
-        self.lock().waker = Some(waker);
+    pub(super) fn set_waker(&self, waker: Option<Arc<Waker>>) {
+        self.lock().waker = waker;
     }
 
     pub(super) fn close(&self, code: CloseCode, reason: &str) {
@@ -205,6 +205,11 @@ impl Shared {
         !state.changed
     }
 
+    /// Makes the loop look again, whoever waits for it.
+    pub(super) fn wake(&self) {
+        self.lock().wake();
+    }
+
     pub(super) fn connected(&self) {
         self.lock().open = true;
     }
@@ -228,6 +233,24 @@ impl Shared {
     pub(super) fn reset(&self) -> VecDeque<Queued> {
         self.lock().close = None;
         self.disconnected()
+    }
+}
+
+/// The app's own hold on what it shares. Without the app, handles keep no descriptor and take nothing.
+pub(super) struct Owner(pub(super) Arc<Shared>);
+
+impl Deref for Owner {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.reset();
+        self.set_waker(None);
     }
 }
 
@@ -295,6 +318,14 @@ mod tests {
         // All room is there again.
         shared.connected();
         handle.send("1234567890").unwrap();
+    }
+
+    #[test]
+    fn they_go_between_threads() {
+        const fn check<T: Send>() {}
+        const fn check_both<T: Send + Sync>() {}
+        check::<crate::App<'_>>();
+        check_both::<Handle>();
     }
 
     #[test]

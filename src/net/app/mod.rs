@@ -11,12 +11,17 @@ mod run_async;
 mod wait;
 
 use core::fmt;
-use std::{boxed::Box, string::String, sync::Arc, time::Instant, vec::Vec};
+use std::{
+    boxed::Box,
+    string::String,
+    time::{Duration, Instant},
+    vec::Vec,
+};
 
 pub use callbacks::{Again, Unsent};
 pub use handle::Handle;
 
-use self::{callbacks::Callbacks, handle::Shared, run::Run, wait::Waiting};
+use self::{callbacks::Callbacks, handle::Owner, run::Run, wait::Waiting};
 use super::{CloseInfo, ConnectOptions, Error, Phase, WebSocket, random::Keys};
 use crate::app::Policy;
 
@@ -66,16 +71,20 @@ use crate::app::Policy;
 /// Messages are queued in memory that is [bounded](Self::queue_limits), for the connection that is open. Those that
 /// were not written when it ended are given back to [`on_unsent`](Self::on_unsent): they are neither lost silently nor
 /// sent again by themselves.
+///
+/// An `App` that is dropped closes its socket without a closing handshake.
 pub struct App<'a> {
     url: String,
     options: ConnectOptions,
     providers: Providers<'a>,
     policy: Policy,
     callbacks: Callbacks<'a>,
-    shared: Arc<Shared>,
+    shared: Owner,
     handle: Handle,
     /// What its time is counted from.
     epoch: Instant,
+    /// The time that was handed in last, and when that was.
+    clock: (Duration, Instant),
     waiting: Option<Waiting>,
     run: Option<Run>,
     /// The run that `poll` drove is over.

@@ -47,7 +47,8 @@ impl App<'_> {
             if let Poll::Ready(result) = self.turn(Instant::now()) {
                 return result;
             }
-            let timeout = self.poll_timeout(Instant::now());
+            let timeout =
+                if self.shared.may_wait() { self.poll_timeout(Instant::now()) } else { Some(Duration::ZERO) };
             self.wait(timeout)?;
         }
     }
@@ -61,12 +62,14 @@ impl App<'_> {
             return Poll::Ready(Ok(CloseInfo::default()));
         }
         if let Err(error) = self.wait(Some(Duration::ZERO)) {
-            self.abandon();
             self.over = true;
             return Poll::Ready(Err(error));
         }
         let result = self.turn(now);
         self.over = result.is_ready();
+        if !self.over && !self.shared.may_wait() {
+            self.shared.wake();
+        }
         result
     }
 
@@ -79,9 +82,6 @@ impl App<'_> {
         let Some(run) = &mut self.run else {
             return Some(Duration::ZERO);
         };
-        if !self.shared.may_wait() {
-            return Some(Duration::ZERO);
-        }
         let connection = run.connection.as_mut().and_then(Connection::poll_timeout);
         [run.machine.poll_timeout(now), connection].into_iter().flatten().min()
     }
@@ -99,28 +99,35 @@ impl App<'_> {
     fn waiting(&mut self) -> Result<&mut Waiting, Error> {
         if self.waiting.is_none() {
             let waiting = Waiting::new().map_err(Error::Io)?;
-            self.shared.set_waker(waiting.waker().clone());
+            self.shared.set_waker(Some(waiting.waker().clone()));
             self.waiting = Some(waiting);
         }
         self.waiting.as_mut().ok_or(Error::NotConnected)
     }
 
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        if self.waiting()?.wait(timeout).map_err(Error::Io)?
-            && let Some(connection) = self.run.as_mut().and_then(|run| run.connection.as_mut())
-        {
-            connection.ready();
+        match self.waiting()?.wait(timeout) {
+            Ok(true) => {
+                if let Some(connection) = self.run.as_mut().and_then(|run| run.connection.as_mut()) {
+                    connection.ready();
+                }
+                Ok(())
+            }
+            Ok(false) => Ok(()),
+            Err(error) => {
+                self.abandon();
+                Err(Error::Io(error))
+            }
         }
-        Ok(())
     }
 
     /// All that can be done now, and no callback twice.
     pub(super) fn turn(&mut self, now: Instant) -> Poll<Result<CloseInfo, Error>> {
-        let now = now.saturating_duration_since(self.epoch);
+        self.clock = (now.saturating_duration_since(self.epoch), Instant::now());
         if let Err(error) = self.begin() {
             return Poll::Ready(Err(error));
         }
-        match catch_unwind(AssertUnwindSafe(|| self.act(now))) {
+        match catch_unwind(AssertUnwindSafe(|| self.act())) {
             Ok(false) => Poll::Pending,
             Ok(true) => Poll::Ready(self.finish()),
             Err(panic) => {
@@ -128,6 +135,12 @@ impl App<'_> {
                 resume_unwind(panic)
             }
         }
+    }
+
+    /// The time that was handed in, and what has passed since then: a turn may take long.
+    fn now(&self) -> Duration {
+        let (now, at) = self.clock;
+        now.saturating_add(at.elapsed())
     }
 
     fn begin(&mut self) -> Result<(), Error> {
@@ -151,14 +164,15 @@ impl App<'_> {
     }
 
     /// `true` at the end.
-    fn act(&mut self, now: Duration) -> bool {
+    fn act(&mut self) -> bool {
         self.shared.look();
-        self.heed_close(now);
-        self.receive(now);
+        self.heed_close();
+        self.receive();
         self.shared.look();
-        self.transmit(now);
+        self.transmit();
         loop {
-            self.heed_close(now);
+            self.heed_close();
+            let now = self.now();
             let Some(run) = &mut self.run else {
                 return true;
             };
@@ -168,22 +182,22 @@ impl App<'_> {
                 run.machine.received();
             }
             match run.machine.poll(now) {
-                Action::Connect { .. } => self.connect(now),
+                Action::Connect { .. } => self.connect(),
                 Action::Ping => {
                     if let Some(connection) = &mut run.connection {
                         connection.ping();
                     }
-                    self.transmit(now);
+                    self.transmit();
                 }
                 Action::Close => {
                     if let Some(connection) = &mut run.connection {
                         connection.closing = Some(self.shared.closing());
                     }
-                    self.transmit(now);
+                    self.transmit();
                 }
-                Action::Drop(Dropped::PongTimeout) => self.end(Some(Error::Timeout(Phase::Pong)), now),
-                Action::Drop(Dropped::ConnectTimeout) => self.end(Some(Error::Timeout(Phase::Connect)), now),
-                Action::Drop(Dropped::CloseTimeout | Dropped::Cancelled) => self.end(None, now),
+                Action::Drop(Dropped::PongTimeout) => self.end(Some(Error::Timeout(Phase::Pong))),
+                Action::Drop(Dropped::ConnectTimeout) => self.end(Some(Error::Timeout(Phase::Connect))),
+                Action::Drop(Dropped::CloseTimeout | Dropped::Cancelled) => self.end(None),
                 Action::Wait => return false,
                 Action::End => return true,
             }
@@ -191,7 +205,8 @@ impl App<'_> {
     }
 
     /// Tells the machine that the user wants the end.
-    fn heed_close(&mut self, now: Duration) {
+    fn heed_close(&mut self) {
+        let now = self.now();
         if let Some(run) = &mut self.run
             && !run.machine.is_closing()
             && self.shared.is_closing()
@@ -200,14 +215,14 @@ impl App<'_> {
         }
     }
 
-    fn connect(&mut self, now: Duration) {
+    fn connect(&mut self) {
         match self.attempt() {
             Ok(attempt) => {
                 if let Some(run) = &mut self.run {
                     run.attempt = Some(attempt);
                 }
             }
-            Err(error) => self.end(Some(error), now),
+            Err(error) => self.end(Some(error)),
         }
     }
 
@@ -231,22 +246,22 @@ impl App<'_> {
     }
 
     /// Takes what has arrived: the result of an attempt, messages.
-    fn receive(&mut self, now: Duration) {
+    fn receive(&mut self) {
         let Some(run) = &mut self.run else {
             return;
         };
         if let Some(result) = run.attempt.as_ref().and_then(Attempt::poll) {
             run.attempt = None;
             match result {
-                Ok(ws) => self.opened(ws, now),
-                Err(error) => self.end(Some(error), now),
+                Ok(ws) => self.opened(ws),
+                Err(error) => self.end(Some(error)),
             }
         }
         for _ in 0..MESSAGES {
             match self.receive_one() {
                 Ok(None) => return,
                 Ok(Some(result)) => self.called(result),
-                Err(error) => return self.end(Some(error), now),
+                Err(error) => return self.end(Some(error)),
             }
         }
     }
@@ -291,27 +306,28 @@ impl App<'_> {
     }
 
     /// Writes what is queued, and closes if that is wanted.
-    fn transmit(&mut self, now: Duration) {
+    fn transmit(&mut self) {
         let Some(connection) = self.run.as_mut().and_then(|run| run.connection.as_mut()) else {
             return;
         };
         if let Err(error) = connection.write(&self.shared) {
-            return self.end(Some(error), now);
+            return self.end(Some(error));
         }
         if connection.is_closing()
             && let Some(result) = connection.close()
         {
-            self.end(Some(result.map_or_else(|error| error, Error::Closed)), now);
+            self.end(Some(result.map_or_else(|error| error, Error::Closed)));
         }
     }
 
-    fn opened(&mut self, ws: WebSocket, now: Duration) {
+    fn opened(&mut self, ws: WebSocket) {
+        let now = self.now();
         let (Some(run), Some(waiting)) = (&mut self.run, &self.waiting) else {
             return;
         };
         let connection = match Connection::new(ws, waiting) {
             Ok(connection) => connection,
-            Err(error) => return self.end(Some(error), now),
+            Err(error) => return self.end(Some(error)),
         };
         let attempt = match run.machine.opened(now) {
             Opened::First => None,
@@ -343,7 +359,7 @@ impl App<'_> {
 
     /// An attempt or a connection is over, by an error unless that is what was wanted: tells the user, and decides what
     /// follows.
-    fn end(&mut self, error: Option<Error>, now: Duration) {
+    fn end(&mut self, error: Option<Error>) {
         let (Some(run), Some(waiting)) = (&mut self.run, &self.waiting) else {
             return;
         };
@@ -362,6 +378,7 @@ impl App<'_> {
         }
         let result = self.callbacks.unsent(&self.handle, unsent);
         self.called(result);
+        let now = self.now();
         let Some(run) = &mut self.run else {
             return;
         };

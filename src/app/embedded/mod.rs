@@ -1,0 +1,259 @@
+//! [`App`]: a connection that is kept up, on a microcontroller. Async, without an allocator, for any executor.
+//!
+//! It connects, keeps the connection alive, and reconnects when it is lost, as the [`Machine`](super::Machine) says. What
+//! it needs is handed in: where connections come from ([`Connect`]), a [`Clock`], a source of keys, buffers, and a
+//! [`Handler`] with the callbacks.
+//!
+//! ```
+//! use core::time::Duration;
+//! use sockling::{
+//!     Error, Message, Random, Request,
+//!     app::{Keepalive, Policy, embedded::{App, Clock, Connect, Handler, Sender}},
+//! };
+//!
+//! struct Feed;
+//!
+//! impl<C, E> Handler<C, E> for Feed {
+//!     async fn on_open(&mut self, ws: &mut impl Sender<E>) -> Result<(), Error<E>> {
+//!         ws.send("subscribe").await
+//!     }
+//!
+//!     async fn on_message(&mut self, ws: &mut impl Sender<E>, message: Message<'_>) -> Result<(), Error<E>> {
+//!         match message {
+//!             Message::Text("are you there?") => ws.send("yes").await,
+//!             _ => Ok(()),
+//!         }
+//!     }
+//! }
+//!
+//! async fn feed(mut connect: impl Connect, clock: impl Clock, rng: impl Random) {
+//!     let mut policy = Policy::DEFAULT;
+//!     policy.keepalive = Keepalive::new(Duration::from_secs(30), Duration::from_secs(10));
+//!     let (mut rx, mut tx) = ([0; 1024], [0; 256]);
+//!     let request = Request::new("sensor.example", "/feed");
+//!     let mut app = App::new(&request, clock, rng, &mut rx, &mut tx).policy(policy);
+//!     let _ = app.run(&mut connect, &mut Feed).await;
+//! }
+//! ```
+//!
+//! # Sending from elsewhere
+//! Callbacks answer with the [`Sender`] that they get. What other tasks want to send comes through a channel, such as
+//! embassy-sync's, from which [`Handler::outgoing`] takes.
+//!
+//! # What ends it
+//! The peer's close frame, unless its code is 1012 or 1013; a failure that another attempt would meet again; no attempt
+//! left; [`Sender::close`]; and the future that [`App::run_until`] is given. [`Handler::on_error`] and
+//! [`Handler::on_close`] can make other verdicts.
+
+mod clock;
+mod connect;
+mod connection;
+mod failure;
+mod handler;
+#[cfg(feature = "embedded-nal-async")]
+mod nal;
+
+mod run;
+
+use core::{
+    fmt,
+    future::{Future, pending},
+    pin::pin,
+    time::Duration,
+};
+
+pub use clock::Clock;
+#[cfg(feature = "embassy-time")]
+pub use clock::EmbassyClock;
+pub use connect::Connect;
+use connection::{Connection, Line};
+pub use failure::Failure;
+pub use handler::{Again, Handler, Sender};
+#[cfg(feature = "embedded-nal-async")]
+pub use nal::{Tcp, TcpError};
+
+use run::{End, Stop, attempt, open, serve};
+
+use super::{Action, Machine, Policy, Verdict};
+use crate::{
+    CloseCode, Closed, Error, Random, Request,
+    proto::{Mode, Session},
+};
+
+/// A client that connects, calls back, keeps the connection alive, and reconnects when it is lost: see the
+/// [module](self).
+pub struct App<'a, K, G> {
+    request: &'a Request<'a>,
+    clock: K,
+    random: G,
+    rx: &'a mut [u8],
+    tx: &'a mut [u8],
+    policy: Policy,
+    send_timeout: Duration,
+    farewell: (CloseCode, &'a str),
+    mode: Mode,
+}
+
+impl<'a, K: Clock, G: Random> App<'a, K, G> {
+    /// An app that sends `request`. Its host is what is connected to.
+    ///
+    /// `random` makes the keys, and the waits of the back-off. The buffers are those of
+    /// [`asynch::connect`](crate::asynch::connect): at least [`MIN_RX`](crate::MIN_RX) and [`MIN_TX`](crate::MIN_TX)
+    /// bytes, and a message has to fit in `rx` unless [`parts`](Self::parts) is set.
+    #[must_use]
+    pub const fn new(
+        request: &'a Request<'a>,
+        clock: K,
+        random: G,
+        rx: &'a mut [u8],
+        tx: &'a mut [u8],
+    ) -> Self {
+        Self {
+            request,
+            clock,
+            random,
+            rx,
+            tx,
+            policy: Policy::DEFAULT,
+            send_timeout: Duration::from_secs(30),
+            farewell: (CloseCode::NORMAL, ""),
+            mode: Mode::Whole,
+        }
+    }
+
+    /// Sets the keepalive, the waits between attempts, and the deadlines.
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// Sets how long the transport may take to accept any bytes of what is written; default 30 s. Past it the connection
+    /// is given up, with [`Error::WriteZero`]: the peer reads nothing.
+    #[must_use]
+    pub fn send_timeout(self, send_timeout: Duration) -> Self {
+        Self { send_timeout, ..self }
+    }
+
+    /// Sets the code and reason of the close frame that is sent at the end that [`run_until`](Self::run_until) is told.
+    /// Default 1000 and no reason.
+    #[must_use]
+    pub fn farewell(self, code: CloseCode, reason: &'a str) -> Self {
+        Self { farewell: (code, reason), ..self }
+    }
+
+    /// Hands messages out as they come, of any size, to [`Handler::on_part`].
+    #[must_use]
+    pub fn parts(self) -> Self {
+        Self { mode: Mode::Parts, ..self }
+    }
+
+    /// Keeps a connection up until it is over. It may be called again then.
+    ///
+    /// # Errors
+    /// The failure that was not to be tried again. `Ok` if an end closed the last connection.
+    ///
+    /// # Cancel safety
+    /// If it is dropped, so is the connection, without a closing handshake: [`run_until`](Self::run_until) is the way to
+    /// end it. It may be called again.
+    pub async fn run<C: Connect>(
+        &mut self,
+        connect: &mut C,
+        handler: &mut impl Handler<C::Error, C::IoError>,
+    ) -> Result<(), Failure<C::Error, C::IoError>> {
+        self.run_until(connect, handler, pending()).await
+    }
+
+    /// The same, and ends when `stop` is ready: with the closing handshake if a connection is open, and otherwise at
+    /// once. From then on nothing is received or sent, and there is not one more attempt.
+    ///
+    /// # Errors
+    /// Like [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    /// Like [`run`](Self::run).
+    pub async fn run_until<C: Connect>(
+        &mut self,
+        connect: &mut C,
+        handler: &mut impl Handler<C::Error, C::IoError>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Failure<C::Error, C::IoError>> {
+        let (code, reason) = self.farewell;
+        Session::check_close(code, reason).map_err(|error| Failure::WebSocket(Error::Misuse(error)))?;
+        let stop = pin!(stop);
+        let mut stop = Stop::new(stop);
+        let mut machine = Machine::new(self.policy);
+        let mut last = None;
+        loop {
+            let now = self.clock.now();
+            match machine.poll(now) {
+                Action::Connect { .. } => {
+                    last = self.connection(connect, handler, &mut machine, &mut stop, last).await;
+                }
+                Action::End if machine.is_closing() => return Ok(()),
+                Action::End => return last.map_or(Ok(()), Err),
+                Action::Ping | Action::Close | Action::Drop(_) => {}
+                Action::Wait => {
+                    if stop.sleep(&self.clock, machine.poll_timeout(now)).await {
+                        machine.close(self.clock.now());
+                    }
+                }
+            }
+        }
+    }
+
+    /// One attempt, and the connection that it leads to. Returns what failed, if something did.
+    async fn connection<C: Connect>(
+        &mut self,
+        connect: &mut C,
+        handler: &mut impl Handler<C::Error, C::IoError>,
+        machine: &mut Machine,
+        stop: &mut Stop<'_, impl Future<Output = ()>>,
+        last: Option<Failure<C::Error, C::IoError>>,
+    ) -> Option<Failure<C::Error, C::IoError>> {
+        let Self { request, clock, random, rx, tx, .. } = self;
+        let clock = &*clock;
+        let mut retry_after = None;
+        let opened = {
+            let open = pin!(open(connect, request, random, rx, tx, &mut retry_after));
+            attempt(open, clock, machine, stop).await
+        };
+        let (mut closed, mut reason) = (Closed { received: None, sent: None }, "");
+        let end = match opened {
+            Err(end) => end,
+            Ok((io, session)) => {
+                let send_timeout = self.send_timeout;
+                let line = Line { io, session, tx, random, clock, send_timeout, closed: false };
+                let (mode, farewell) = (self.mode, self.farewell);
+                let mut connection = Connection { line, rx, mode, farewell, closing: false, heard: false };
+                let end = serve(&mut connection, handler, machine, stop, last.as_ref()).await;
+                // The transport is gone before anyone is told.
+                let Connection { line: Line { io, session, .. }, rx, .. } = connection;
+                drop(io);
+                (closed, reason) = (session.closed(), session.close_reason(rx));
+                end
+            }
+        };
+        let (verdict, failure) = match end {
+            End::Unwanted => (Verdict::Stop, None),
+            End::Closed => (Verdict::on_close(closed.received), None),
+            End::Failed(failure) => (handler.on_error(&failure).or(failure.verdict()), Some(failure)),
+        };
+        let now = clock.now();
+        let verdict =
+            if machine.disconnected(now) { handler.on_close(closed, reason).or(verdict) } else { verdict };
+        machine.decide(now, verdict, retry_after, random);
+        failure
+    }
+}
+
+impl<K, G> fmt::Debug for App<'_, K, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("request", &self.request)
+            .field("policy", &self.policy)
+            .field("send_timeout", &self.send_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+format_by_name!("App", [K, G] App<'_, K, G>);

@@ -1,0 +1,298 @@
+//! What [`App::run_until`](super::App::run_until) waits for: an attempt, then what happens to its connection.
+
+use core::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use embedded_io_async::{Read, Write};
+
+use super::{
+    Again, Clock, Connect, Failure, Handler,
+    connection::{Connection, Found},
+};
+use crate::{
+    Error, HandshakeError, Message, Random, Request,
+    app::{Action, Dropped, Machine, Opened, retry_after},
+    asynch,
+    extension::Plain,
+    handshake::HeadLine,
+    http::Authority,
+    proto::{Mode, Session},
+};
+
+/// How an attempt, or a connection, ended.
+pub(super) enum End<C, E> {
+    /// It was not wanted any more.
+    Unwanted,
+    /// By a closing handshake.
+    Closed,
+    Failed(Failure<C, E>),
+}
+
+impl<C, E> From<Error<E>> for End<C, E> {
+    fn from(error: Error<E>) -> Self {
+        match error {
+            Error::Closed(_) => Self::Closed,
+            error => Self::Failed(Failure::WebSocket(error)),
+        }
+    }
+}
+
+impl<C, E> From<Dropped> for End<C, E> {
+    fn from(why: Dropped) -> Self {
+        match why {
+            Dropped::Cancelled => Self::Unwanted,
+            why => Self::Failed(Failure::Late(why)),
+        }
+    }
+}
+
+/// The end that the user wants.
+pub(super) struct Stop<'f, F> {
+    future: Pin<&'f mut F>,
+    stopped: bool,
+}
+
+impl<'f, F: Future<Output = ()>> Stop<'f, F> {
+    pub(super) const fn new(future: Pin<&'f mut F>) -> Self {
+        Self { future, stopped: false }
+    }
+
+    /// Whether it is wanted since now.
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.stopped {
+            return false;
+        }
+        self.stopped = self.future.as_mut().poll(cx).is_ready();
+        self.stopped
+    }
+
+    /// Waits for so long, and no longer than until the end is wanted: then `true`.
+    pub(super) async fn sleep(&mut self, clock: &impl Clock, time: Option<Duration>) -> bool {
+        let mut sleep = pin!(sleep(clock, time));
+        poll_fn(|cx| match self.poll(cx) {
+            true => Poll::Ready(true),
+            false => sleep.as_mut().poll(cx).map(|()| false),
+        })
+        .await
+    }
+}
+
+async fn sleep(clock: &impl Clock, time: Option<Duration>) {
+    match time {
+        Some(time) => clock.sleep(time).await,
+        None => core::future::pending().await,
+    }
+}
+
+/// A source of keys that is lent.
+struct Lent<'a>(&'a mut dyn Random);
+
+impl Random for Lent<'_> {
+    fn fill(&mut self, dest: &mut [u8]) {
+        self.0.fill(dest);
+    }
+}
+
+/// Connects, and performs the opening handshake. `wait` gets what the server says of another attempt.
+pub(super) async fn open<'c, C: Connect>(
+    connect: &'c mut C,
+    request: &Request<'_>,
+    random: &mut dyn Random,
+    rx: &mut [u8],
+    tx: &mut [u8],
+    wait: &mut Option<Duration>,
+) -> Result<(C::Io<'c>, Session), Failure<C::Error, C::IoError>> {
+    let Some(Authority { host, port }) = Authority::parse(request.host.as_bytes()) else {
+        return Err(Failure::WebSocket(HandshakeError::InvalidHost.into()));
+    };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let io = connect.connect(host, port.unwrap_or(C::DEFAULT_PORT)).await.map_err(|error| {
+        let verdict = C::verdict(&error);
+        Failure::Connect(error, verdict)
+    })?;
+    let observe = |line: HeadLine<'_>| {
+        if let HeadLine::Field { name, value } = line
+            && name.eq_ignore_ascii_case("Retry-After")
+        {
+            *wait = retry_after(value);
+        }
+    };
+    match asynch::connect_with(io, request, Lent(random), rx, tx, Plain::default(), observe).await {
+        Ok(ws) => {
+            let (io, session, ..) = ws.into_parts();
+            Ok((io, session))
+        }
+        Err(refused) => Err(Failure::WebSocket(refused.error)),
+    }
+}
+
+/// Waits for what an attempt opens, unless that takes too long or is not wanted any more.
+pub(super) async fn attempt<T, C, E>(
+    mut open: Pin<&mut impl Future<Output = Result<T, Failure<C, E>>>>,
+    clock: &impl Clock,
+    machine: &mut Machine,
+    stop: &mut Stop<'_, impl Future<Output = ()>>,
+) -> Result<T, End<C, E>> {
+    loop {
+        let mut sleep = pin!(sleep(clock, machine.poll_timeout(clock.now())));
+        let opened = poll_fn(|cx| {
+            if let Poll::Ready(opened) = open.as_mut().poll(cx) {
+                return Poll::Ready(Some(opened));
+            }
+            if stop.poll(cx) {
+                machine.close(clock.now());
+                return Poll::Ready(None);
+            }
+            sleep.as_mut().poll(cx).map(|()| None)
+        })
+        .await;
+        match opened {
+            Some(opened) => return opened.map_err(End::Failed),
+            None => {
+                if let Action::Drop(why) = machine.poll(clock.now()) {
+                    return Err(why.into());
+                }
+            }
+        }
+    }
+}
+
+/// What happens first.
+enum Event<'m, E> {
+    Step(Result<Found, Error<E>>),
+    Outgoing(Message<'m>),
+    Stop,
+    Time,
+}
+
+/// Serves an open connection until it ends.
+pub(super) async fn serve<T: Read + Write, K: Clock, C>(
+    connection: &mut Connection<'_, T, K>,
+    handler: &mut impl Handler<C, T::Error>,
+    machine: &mut Machine,
+    stop: &mut Stop<'_, impl Future<Output = ()>>,
+    last: Option<&Failure<C, T::Error>>,
+) -> End<C, T::Error> {
+    let clock = connection.line.clock;
+    let opened = match machine.opened(clock.now()) {
+        Opened::Unwanted => return End::Unwanted,
+        Opened::First => handler.on_open(&mut connection.line).await,
+        Opened::Again { attempt } => {
+            handler.on_reconnect(&mut connection.line, Again { attempt, failure: last }).await
+        }
+    };
+    let mut result = opened;
+    let mut outgoing_first = false;
+    loop {
+        if let Err(error) = result {
+            return error.into();
+        }
+        result = Ok(());
+        if core::mem::take(&mut connection.line.closed) {
+            machine.close(clock.now());
+        }
+        if core::mem::take(&mut connection.heard) {
+            machine.received();
+        }
+        let now = clock.now();
+        let closing = connection.line.session.is_closing();
+        let of_session = connection.line.session.poll_timeout(now);
+        let timeout = [machine.poll_timeout(now), of_session].into_iter().flatten().min();
+        // Neither a peer that never stops sending nor a queue that is never empty keeps the others waiting.
+        outgoing_first = !outgoing_first;
+        let event = {
+            let mut step = pin!(connection.step());
+            let mut outgoing = pin!(handler.outgoing());
+            let mut sleep = pin!(sleep(clock, timeout));
+            // Nothing is sent after a close frame, the peer's own included.
+            let open = machine.is_open() && !closing;
+            poll_fn(|cx| {
+                if stop.poll(cx) {
+                    return Poll::Ready(Event::Stop);
+                }
+                if open
+                    && outgoing_first
+                    && let Poll::Ready(message) = outgoing.as_mut().poll(cx)
+                {
+                    return Poll::Ready(Event::Outgoing(message));
+                }
+                if let Poll::Ready(found) = step.as_mut().poll(cx) {
+                    return Poll::Ready(Event::Step(found));
+                }
+                if open
+                    && !outgoing_first
+                    && let Poll::Ready(message) = outgoing.as_mut().poll(cx)
+                {
+                    return Poll::Ready(Event::Outgoing(message));
+                }
+                sleep.as_mut().poll(cx).map(|()| Event::Time)
+            })
+            .await
+        };
+        let late = timeout == Some(Duration::ZERO);
+        match event {
+            Event::Step(Err(error)) => return error.into(),
+            Event::Step(Ok(found)) => {
+                if matches!(found, Found::Message) {
+                    result = deliver(connection, handler).await;
+                }
+                if !late {
+                    continue;
+                }
+            }
+            Event::Outgoing(message) => {
+                result = connection.line.send_message(&message).await;
+                if result.is_ok() {
+                    handler.on_sent();
+                }
+                continue;
+            }
+            Event::Stop => {
+                machine.close(clock.now());
+                continue;
+            }
+            Event::Time => {}
+        }
+        if result.is_err() {
+            continue;
+        }
+        if core::mem::take(&mut connection.heard) {
+            machine.received();
+        }
+        let now = clock.now();
+        connection.line.session.handle_timeout(now);
+        match machine.poll(now) {
+            Action::Ping if connection.line.session.is_closing() => {}
+            Action::Ping => result = connection.line.send_message(&Message::Ping(&[])).await,
+            Action::Close => connection.closing = true,
+            Action::Drop(why) => return why.into(),
+            Action::Connect { .. } | Action::Wait | Action::End => {}
+        }
+    }
+}
+
+/// Shows what was received.
+async fn deliver<T: Read + Write, K: Clock, C>(
+    connection: &mut Connection<'_, T, K>,
+    handler: &mut impl Handler<C, T::Error>,
+) -> Result<(), Error<T::Error>> {
+    let Connection { line, rx, mode, .. } = connection;
+    match mode {
+        Mode::Parts => {
+            let part = line.session.part(rx, &());
+            handler.on_part(line, part).await
+        }
+        Mode::Whole => match line.session.message(rx, &()) {
+            Ok(message) => handler.on_message(line, message).await,
+            Err(error) => {
+                // The peer is told; that it could not be told is the lesser news.
+                let _ = line.flush().await;
+                Err(error.into())
+            }
+        },
+    }
+}

@@ -1,0 +1,11 @@
+//! The app of `app::embedded` over a simulated network, under a simulated clock.
+#![cfg(feature = "embedded-nal-async")]
+
+mod ending;
+mod interrupted;
+mod keeping;
+mod opening;
+mod sending;
+mod sim;
+#[path = "../support/mod.rs"]
+mod support;
