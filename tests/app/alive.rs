@@ -168,7 +168,8 @@ fn no_pong_is_wanted_of_a_peer_that_closes() {
     })]);
     let diary = Diary::default();
     let options = ConnectOptions::new().close_timeout(ms(600));
-    let close = diary.app(url).options(options).keepalive(ms(20), ms(100)).run_forever().unwrap();
+    let app = diary.app(url).options(options).reconnect(Backoff::NEVER);
+    let close = app.keepalive(ms(20), ms(100)).run_forever().unwrap();
     assert!(close.is_clean());
     assert_eq!(diary.take(), ["open", "close 1000 \"\""]);
 }

@@ -239,6 +239,14 @@ fn close_is_prompt_while_it_connects() {
         assert!(result.is_ok(), "{url}: {result:?}");
         assert!(diary.is_empty(), "{url}");
     }
+    // Nobody goes on to wait for that.
+    #[cfg(target_os = "linux")]
+    wait_until(|| {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let names =
+            threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).ok());
+        names.filter(|name| name.starts_with("sockling-connec")).count() == 0
+    });
 }
 
 #[test]
