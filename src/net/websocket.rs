@@ -272,6 +272,11 @@ impl WebSocket {
         CloseInfo { received: closed.received.map(|code| (code, reason.into())), sent: closed.sent }
     }
 
+    /// Whether the closing handshake has begun, or the connection is over.
+    pub(super) fn is_closing(&self) -> bool {
+        self.inner.session().is_closing()
+    }
+
     /// How many bytes were taken of a message whose sending was interrupted.
     pub(super) fn interrupted(&self) -> Option<usize> {
         self.inner.session().interrupted()

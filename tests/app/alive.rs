@@ -159,6 +159,21 @@ fn a_message_has_its_deadline() {
     assert!(matches!(error, Error::Protocol(sockling::ProtocolError::MessageTimeout)), "{error:?}");
 }
 
+/// A server that has sent its close frame need not answer pings.
+#[test]
+fn no_pong_is_wanted_of_a_peer_that_closes() {
+    let url = serve(vec![opened(|mut tcp| {
+        tcp.write_all(&[0x88, 2, 0x03, 0xE8]).unwrap();
+        while tcp.read(&mut [0; 64]).is_ok_and(|n| n > 0) {}
+    })]);
+    let diary = Diary::default();
+    let options = ConnectOptions::new().close_timeout(ms(600));
+    let app = diary.app(url).options(options).reconnect(Backoff::NEVER);
+    let close = app.keepalive(ms(20), ms(100)).run_forever().unwrap();
+    assert!(close.is_clean());
+    assert_eq!(diary.take(), ["open", "close 1000 \"\""]);
+}
+
 #[test]
 fn the_phase_is_named() {
     let url = serve(vec![opened(|mut tcp| while tcp.read(&mut [0; 64]).is_ok_and(|n| n > 0) {})]);

@@ -380,6 +380,49 @@ fn large_messages_both_ways_also_over_tls() {
 }
 
 #[test]
+fn many_threads_send() {
+    const THREADS: usize = 8;
+    const EACH: usize = 500;
+    let (url, server) = echo(ServerOptions::new());
+    let mut next = [0; THREADS];
+    let mut received = 0;
+    let mut senders = Vec::new();
+    let result = app(url)
+        .queue_limits(10, 1 << 20)
+        .reconnect(Backoff::NEVER)
+        .on_open(|ws| {
+            for thread in 0..THREADS {
+                let ws = ws.clone();
+                senders.push(thread::spawn(move || {
+                    for number in 0..EACH {
+                        while let Err(error) = ws.send(&format!("{thread} {number}")) {
+                            assert!(matches!(error, Error::QueueFull), "{error:?}");
+                            thread::yield_now();
+                        }
+                    }
+                }));
+            }
+            Ok(())
+        })
+        .on_message(|ws, message| {
+            let (thread, number) = message.as_text().unwrap().split_once(' ').unwrap();
+            let next = &mut next[thread.parse::<usize>().unwrap()];
+            assert_eq!(number, next.to_string());
+            *next += 1;
+            received += 1;
+            if received == THREADS * EACH {
+                ws.close();
+            }
+            Ok(())
+        })
+        .run_forever();
+    assert!(result.is_ok_and(|close| close.is_clean()));
+    assert_eq!(received, THREADS * EACH);
+    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    server.join().unwrap();
+}
+
+#[test]
 fn a_full_queue_refuses() {
     let url = serve(vec![Box::new(|mut tcp| {
         open(&mut tcp, &[0x88, 0]);

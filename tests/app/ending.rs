@@ -239,6 +239,14 @@ fn close_is_prompt_while_it_connects() {
         assert!(result.is_ok(), "{url}: {result:?}");
         assert!(diary.is_empty(), "{url}");
     }
+    // Nobody goes on to wait for that.
+    #[cfg(target_os = "linux")]
+    wait_until(|| {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let names =
+            threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).ok());
+        names.filter(|name| name.starts_with("sockling-connec")).count() == 0
+    });
 }
 
 #[test]
@@ -394,10 +402,25 @@ fn row_40_reset_at_every_byte() {
                 SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).unwrap();
             }
         })]);
-        let result = diary.app(url).reconnect(Backoff::NEVER).run_forever();
+        let mut reported = 0;
+        let note = diary.clone();
+        let result = diary
+            .app(url)
+            .reconnect(Backoff::NEVER)
+            .on_open(move |ws| {
+                note.note("open");
+                ws.send("queued")
+            })
+            .on_unsent(|_, unsent| {
+                reported += unsent.messages().len() + usize::try_from(unsent.in_doubt()).unwrap();
+                Ok(())
+            })
+            .run_forever();
         let notes = diary.take();
         let count = |what: &str| notes.iter().filter(|note| note.starts_with(what)).count();
         assert_eq!(count("open"), count("close"), "{cut}: {notes:?}");
+        // Nothing confirms that it has arrived.
+        assert_eq!(count("open"), reported, "{cut}: {notes:?}");
         if cut == total.recv().unwrap() {
             assert_eq!(notes, ["open", "message hi", "message ab", "close 1000 \"bye\""]);
             assert!(result.unwrap().is_clean());

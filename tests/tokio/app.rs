@@ -7,7 +7,11 @@ use sockling::{
     app::Backoff,
     net::{Error, ServerOptions},
 };
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 use crate::peer::ms;
 
@@ -64,6 +68,35 @@ async fn reconnects_and_closes() {
     assert_eq!(close.sent, Some(CloseCode(4000)));
     assert_eq!(*lost.lock().unwrap(), 2);
     assert!(matches!(server.await.unwrap(), Error::Closed(close) if close.reason() == "bye"));
+}
+
+/// A task that waits for nothing else learns of what another one wants.
+#[tokio::test]
+async fn it_is_woken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let tcp = listener.accept().await.unwrap().0;
+        let mut ws = ServerOptions::new().accept_async(tcp).await.unwrap();
+        for n in 0..3 {
+            assert_eq!(ws.recv().await.unwrap(), Message::Text(&n.to_string()));
+        }
+        ws.recv().await.map(|_| ()).unwrap_err()
+    });
+    let mut app = App::new(url);
+    let handle = app.handle();
+    let running = tokio::spawn(async move { app.run_async().await });
+    while !handle.is_open() {
+        sleep(ms(5)).await;
+    }
+    for n in 0..3 {
+        sleep(ms(50)).await;
+        handle.send(&n.to_string()).unwrap();
+    }
+    sleep(ms(50)).await;
+    handle.close();
+    assert!(timeout(ms(3000), running).await.unwrap().unwrap().unwrap().is_clean());
+    assert!(matches!(server.await.unwrap(), Error::Closed(_)));
 }
 
 /// A run that has ended can be begun again, and a permanent error ends it.

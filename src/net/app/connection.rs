@@ -1,3 +1,4 @@
+use core::mem;
 use std::{string::String, time::Duration, vec::Vec};
 
 use super::{
@@ -69,11 +70,11 @@ impl Connection {
     }
 
     /// Whether the peer has shown to be alive since the last call: it sent something, or took something when the way to
-    /// it was full.
-    pub(super) const fn take_life(&mut self) -> bool {
+    /// it was full. The closing handshake has a deadline of its own, and takes no pings.
+    pub(super) fn take_life(&mut self) -> bool {
         let (received, _) = self.ws.stream().counts();
-        let sends = core::mem::replace(&mut self.received, received) != received;
-        core::mem::replace(&mut self.taking, false) || sends
+        let sends = mem::replace(&mut self.received, received) != received;
+        mem::take(&mut self.taking) || sends || self.ws.is_closing()
     }
 
     /// Sends a ping of the keepalive, after what is being sent.
@@ -132,7 +133,7 @@ impl Connection {
     }
 
     fn next(&mut self, shared: &Shared) -> Option<Queued> {
-        if core::mem::take(&mut self.ping) {
+        if mem::take(&mut self.ping) {
             let mut payload = Vec::from(PING);
             payload.extend_from_slice(&self.written.to_be_bytes());
             return Some(Queued::Ping(payload));

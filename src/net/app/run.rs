@@ -105,7 +105,7 @@ impl App<'_> {
         self.waiting.as_mut().ok_or(Error::NotConnected)
     }
 
-    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         match self.waiting()?.wait(timeout) {
             Ok(true) => {
                 if let Some(connection) = self.run.as_mut().and_then(|run| run.connection.as_mut()) {
@@ -122,7 +122,7 @@ impl App<'_> {
     }
 
     /// All that can be done now, and no callback twice.
-    pub(super) fn turn(&mut self, now: Instant) -> Poll<Result<CloseInfo, Error>> {
+    fn turn(&mut self, now: Instant) -> Poll<Result<CloseInfo, Error>> {
         self.clock = (now.saturating_duration_since(self.epoch), Instant::now());
         if let Err(error) = self.begin() {
             return Poll::Ready(Err(error));

@@ -42,7 +42,7 @@ impl App<'_> {
         self.over = false;
         let fd = register(self.fd()?).map_err(Error::Io)?;
         loop {
-            if let Poll::Ready(result) = self.turn(Instant::now()) {
+            if let Poll::Ready(result) = self.poll(Instant::now()) {
                 return result;
             }
             let readable = async {
@@ -55,7 +55,6 @@ impl App<'_> {
                 Some(left) => timeout(left, readable).await.unwrap_or(Ok(()))?,
                 None => readable.await?,
             }
-            self.wait(Some(Duration::ZERO))?;
         }
     }
 }

@@ -1,15 +1,18 @@
 //! Waiting for a socket and for a wake-up at once.
 
 #[cfg(unix)]
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::{io, sync::Arc, time::Duration};
 
-use mio::{Events, Interest, Poll, Token, Waker};
+#[cfg(unix)]
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use super::super::Stream;
 
 const WAKE: Token = Token(0);
 const SOCKET: Token = Token(1);
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// What the loop waits on.
 pub(super) struct Waiting {
@@ -45,47 +48,55 @@ impl Waiting {
         }
     }
 
-    /// Watches the socket of a stream.
+    /// Watches the socket of a stream, for both directions.
     pub(super) fn watch(&self, stream: &Stream) -> io::Result<Watched> {
         let mut watched = Watched::new(stream)?;
-        let both = Interest::READABLE | Interest::WRITABLE;
-        #[cfg(unix)]
-        self.poll.registry().register(&mut mio::unix::SourceFd(&watched.fd), SOCKET, both)?;
-        #[cfg(not(unix))]
-        self.poll.registry().register(&mut watched.socket, SOCKET, both)?;
-        let _ = &mut watched;
+        watched.register(self.poll.registry())?;
         Ok(watched)
     }
 
     /// Ends that, before the socket is closed.
     pub(super) fn unwatch(&self, mut watched: Watched) {
-        // What is closed with it is not watched either.
-        #[cfg(unix)]
-        let _ = self.poll.registry().deregister(&mut mio::unix::SourceFd(&watched.fd));
-        #[cfg(not(unix))]
-        let _ = self.poll.registry().deregister(&mut watched.socket);
-        let _ = &mut watched;
+        // What cannot be ended here ends with the socket.
+        let _ = watched.deregister(self.poll.registry());
     }
 }
 
-/// A socket that is watched.
-pub(super) struct Watched {
-    #[cfg(unix)]
-    fd: std::os::fd::RawFd,
-    #[cfg(not(unix))]
-    socket: mio::net::TcpStream,
-}
+/// The socket of a stream that is watched: its descriptor, which may be one of any kind.
+#[cfg(unix)]
+pub(super) struct Watched(RawFd);
 
+#[cfg(unix)]
 impl Watched {
-    #[cfg(unix)]
     fn new(stream: &Stream) -> io::Result<Self> {
-        let fd = stream.as_fd().ok_or(io::ErrorKind::Unsupported)?.as_raw_fd();
-        Ok(Self { fd })
+        Ok(Self(stream.as_fd().ok_or(io::ErrorKind::Unsupported)?.as_raw_fd()))
     }
 
-    #[cfg(not(unix))]
+    fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.register(&mut SourceFd(&self.0), SOCKET, BOTH)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut SourceFd(&self.0))
+    }
+}
+
+/// The socket of a stream that is watched: another handle to it.
+#[cfg(not(unix))]
+pub(super) struct Watched(mio::net::TcpStream);
+
+#[cfg(not(unix))]
+impl Watched {
     fn new(stream: &Stream) -> io::Result<Self> {
         let tcp = stream.tcp_stream().ok_or(io::ErrorKind::Unsupported)?;
-        Ok(Self { socket: mio::net::TcpStream::from_std(tcp.try_clone()?) })
+        Ok(Self(mio::net::TcpStream::from_std(tcp.try_clone()?)))
+    }
+
+    fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.register(&mut self.0, SOCKET, BOTH)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.0)
     }
 }
