@@ -190,7 +190,6 @@ impl WebSocket {
     }
 
     /// The connection as a `Stream` and a `Sink` of messages.
-    #[must_use]
     pub fn into_stream(self) -> MessageStream {
         MessageStream::new(self.connection)
     }
