@@ -250,10 +250,12 @@ def matrix(options):
         return [(client, server) for server in servers for client in clients]
     drivers = DRIVERS + (FIXED_DRIVERS if options.deflate else [])
     pairs = []
-    for driver in drivers:
+    for driver in [*drivers, "tokio"]:
         command = ours("interop_client", "sockling", driver)
         sockling = Program(f"sockling {driver}", "sockling", command, offers=variants.of_sockling_client)
         pairs += [(sockling, server) for server in servers]
+    in_tasks = Program("sockling tokio", "sockling", ours("interop_server", "sockling", "tokio"))
+    pairs += [(client, in_tasks) for client in clients]
     for driver in drivers:
         sockling = Program(f"sockling {driver}", "sockling", ours("interop_server", "sockling", driver))
         name, fixed = re.subn("-fixed$", "", driver)

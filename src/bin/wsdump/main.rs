@@ -16,6 +16,7 @@ use std::{
         mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use args::Args;
@@ -87,6 +88,13 @@ fn run(args: &Args, saved: &terminal::Saved) -> Result<i32, Box<dyn core::error:
     thread::Builder::new().name("input".into()).spawn(reading)?;
     let result = app.run_forever();
     if interactive {
+        // The thread with the prompt may be gone at any moment.
+        let (done, drained) = mpsc::channel();
+        thread::spawn(move || {
+            lock(&show).drain();
+            done.send(())
+        });
+        let _ = drained.recv_timeout(Duration::from_secs(1));
         // Past the prompt.
         println!();
     }

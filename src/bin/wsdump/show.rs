@@ -69,6 +69,18 @@ impl Show {
         }
     }
 
+    /// Waits until all is shown. What is to go above the prompt is handed to the thread that has it, which takes one
+    /// thing after the other: when it has taken the second empty one, it has shown all before the first.
+    pub fn drain(&mut self) {
+        if let Screen::Prompt(printer) = &mut self.screen {
+            for _ in 0..2 {
+                if printer.print(String::new()).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
     /// A text as it may go to where the lines go.
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.screen {

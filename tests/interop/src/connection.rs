@@ -122,6 +122,8 @@ pub fn library(name: &str, driver: &str) -> Outcome<Arc<dyn Library>> {
         #[cfg(feature = "sockling")]
         ("sockling", "async") => Ok(Arc::new(crate::sockling_adapter::Async)),
         #[cfg(feature = "sockling")]
+        ("sockling", "tokio") => Ok(Arc::new(crate::tokio_adapter::Tokio)),
+        #[cfg(feature = "sockling")]
         ("sockling", "blocking-fixed") => Ok(Arc::new(crate::sockling_adapter::FixedBlocking)),
         #[cfg(feature = "sockling")]
         ("sockling", "async-fixed") => Ok(Arc::new(crate::sockling_adapter::FixedAsync)),

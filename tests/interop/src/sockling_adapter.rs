@@ -31,7 +31,7 @@ const FIXED: usize = 1024;
 /// Entries of the compressor's table of hashes.
 const HASHES: usize = 1024;
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.report_control = true;
     config.limits.max_message = MAX_MESSAGE as u32;
@@ -39,21 +39,21 @@ fn config() -> Config {
     config
 }
 
-fn kind(kind: Kind) -> sockling::Kind {
+pub(crate) fn kind(kind: Kind) -> sockling::Kind {
     match kind {
         Kind::Text => sockling::Kind::Text,
         Kind::Binary => sockling::Kind::Binary,
     }
 }
 
-fn outgoing(data: &Data) -> Message<'_> {
+pub(crate) fn outgoing(data: &Data) -> Message<'_> {
     match data {
         Data::Text(text) => text.into(),
         Data::Binary(bytes) => bytes.into(),
     }
 }
 
-fn event(message: Message<'_>) -> Outcome<Event> {
+pub(crate) fn event(message: Message<'_>) -> Outcome<Event> {
     Ok(match message {
         Message::Text(text) => Event::Data(Data::Text(text.to_owned())),
         Message::Binary(bytes) => Event::Data(Data::Binary(bytes.to_vec())),
@@ -84,12 +84,12 @@ fn assemble(begun: &mut Vec<u8>, part: &Part<'_>) -> Outcome<Option<Event>> {
     })))
 }
 
-fn closing(close: Option<(u16, &str)>) -> (CloseCode, &str) {
+pub(crate) fn closing(close: Option<(u16, &str)>) -> (CloseCode, &str) {
     close.map_or((CloseCode::NO_STATUS_RECEIVED, ""), |(code, reason)| (CloseCode(code), reason))
 }
 
 /// What `close` returned as the answer of the peer.
-fn answer(code: Option<CloseCode>, reason: &str) -> Outcome<Close> {
+pub(crate) fn answer(code: Option<CloseCode>, reason: &str) -> Outcome<Close> {
     let code = code.ok_or("the peer sent no close frame")?;
     Ok(Close { code: code.0, reason: reason.to_owned() })
 }
@@ -101,7 +101,7 @@ fn windows(deflate: &Deflate, client: bool) -> (u8, u8) {
     if client { (server, client_bits) } else { (client_bits, server) }
 }
 
-fn zlib(deflate: &Deflate, client: bool) -> DeflateOptions {
+pub(crate) fn zlib(deflate: &Deflate, client: bool) -> DeflateOptions {
     let mut config = DeflateConfig::DEFAULT;
     config.server_no_context_takeover = deflate.server_no_context_takeover;
     config.client_no_context_takeover = deflate.client_no_context_takeover;
@@ -127,7 +127,7 @@ fn fixed(deflate: &Deflate, client: bool) -> Fixed {
 }
 
 /// What the query of the request says of permessage-deflate, before the handshake reads it.
-fn insisted(stream: &TcpStream, options: &Options) -> Outcome<Option<Deflate>> {
+pub(crate) fn insisted(stream: &TcpStream, options: &Options) -> Outcome<Option<Deflate>> {
     if options.deflate.is_none() {
         return Ok(None);
     }
@@ -147,7 +147,7 @@ fn insisted(stream: &TcpStream, options: &Options) -> Outcome<Option<Deflate>> {
     }
 }
 
-fn decide(request: &RequestHead<'_>) -> Response<'static> {
+pub(crate) fn decide(request: &RequestHead<'_>) -> Response<'static> {
     request.choose(&SUBPROTOCOLS).map_or(Response::accept(), |own| Response::accept().subprotocol(own))
 }
 
@@ -265,7 +265,7 @@ struct Open<G, R, C> {
     parts: Option<Vec<u8>>,
 }
 
-fn runtime() -> Outcome<Runtime> {
+pub(crate) fn runtime() -> Outcome<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)
 }
 
