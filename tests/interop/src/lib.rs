@@ -6,4 +6,6 @@ pub mod connection;
 pub mod payload;
 #[cfg(feature = "sockling")]
 pub mod sockling_adapter;
+#[cfg(feature = "sockling")]
+pub mod tokio_adapter;
 pub mod tungstenite_adapter;
