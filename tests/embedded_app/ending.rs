@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockling::app::Policy;
+use sockling::app::{Keepalive, Policy};
 
 use crate::{
     sim::{Act, Notes, Serve, Server, World, at, ms, run, run_until, text},
@@ -112,5 +112,16 @@ fn a_server_that_closes_and_does_not_hang_up() {
     let world = World::new([server.into()]);
     assert_eq!(run(&world, Policy::DEFAULT, HOUR), Some(Ok(())));
     assert_eq!(world.now(), ms(5007));
+    assert_eq!(world.notes(), ["open", "close: received 1000, sent 1000; bye"]);
+}
+
+#[test]
+fn no_pong_is_wanted_of_a_peer_that_closes() {
+    let close = Act::Send(frame(0x88, &close_body(1000, "bye"), None));
+    let world = World::new([Server::new().silent().at(1200, close).into()]);
+    let mut policy = Policy::DEFAULT;
+    policy.keepalive = Keepalive::new(ms(1000), ms(500));
+    assert_eq!(run(&world, policy, HOUR), Some(Ok(())));
+    assert_eq!(world.now(), ms(6200));
     assert_eq!(world.notes(), ["open", "close: received 1000, sent 1000; bye"]);
 }

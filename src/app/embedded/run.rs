@@ -200,7 +200,9 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
         let now = clock.now();
         let closing = connection.line.session.is_closing();
         let of_session = connection.line.session.poll_timeout(now);
-        let timeout = [machine.poll_timeout(now), of_session].into_iter().flatten().min();
+        // No pong is wanted of a peer that closes: its end has a deadline of its own.
+        let of_machine = if closing && machine.is_open() { None } else { machine.poll_timeout(now) };
+        let timeout = [of_machine, of_session].into_iter().flatten().min();
         // Neither a peer that never stops sending nor a queue that is never empty keeps the other waiting.
         outgoing_first = !outgoing_first;
         let event = {
@@ -266,8 +268,10 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
         }
         let now = clock.now();
         connection.line.session.handle_timeout(now);
+        if connection.line.session.is_closing() && machine.is_open() {
+            continue;
+        }
         match machine.poll(now) {
-            Action::Ping if connection.line.session.is_closing() => {}
             Action::Ping => result = connection.line.send_message(&Message::Ping(&[])).await,
             Action::Drop(why) => return why.into(),
             Action::Close | Action::Connect { .. } | Action::Wait | Action::End => {}
