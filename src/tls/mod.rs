@@ -37,12 +37,14 @@
 //! [embedded-tls]: embedded_tls
 //! [webpki]: https://docs.rs/rustls-webpki
 
+mod connect;
 mod error;
 mod verify;
 mod wire;
 
 use core::fmt;
 
+pub use connect::{Secure, SecureError};
 use embedded_io::ErrorType;
 use embedded_io_async::{Read, Write};
 pub use embedded_tls::MaxFragmentLength;
