@@ -11,3 +11,4 @@ mod cancel;
 mod records;
 mod socket;
 mod trust;
+mod unproven;
