@@ -7,6 +7,7 @@ mod peer;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod app;
 mod cancel;
 mod records;
 mod socket;

@@ -20,7 +20,8 @@ use esp_hal::{
 };
 use esp_println as _;
 use esp_radio::wifi::{
-    AuthenticationMethodConfig, Config as WifiConfig, ControllerConfig, Interface, WifiController, sta::StationConfig,
+    AuthenticationMethodConfig, Config as WifiConfig, ControllerConfig, Interface, WifiController,
+    sta::StationConfig,
 };
 use sockling::{
     Error, Message, Request,
@@ -124,9 +125,10 @@ async fn main(spawner: Spawner) -> ! {
     let random = Trng::try_new().expect("there is a source");
 
     let mut wifi = WifiController::new(p.WIFI, ControllerConfig::default()).expect("the radio starts");
-    let station = StationConfig::default()
-        .with_ssid(SSID.try_into().expect("at most 32 bytes"))
-        .with_authentication(AuthenticationMethodConfig::Wpa2Personal(PASSWORD.try_into().expect("at most 64 bytes")));
+    let station =
+        StationConfig::default().with_ssid(SSID.try_into().expect("at most 32 bytes")).with_authentication(
+            AuthenticationMethodConfig::Wpa2Personal(PASSWORD.try_into().expect("at most 64 bytes")),
+        );
     wifi.set_config(&WifiConfig::Station(station)).expect("a good configuration");
     spawner.spawn(wifi_task(wifi).expect("spawned once"));
 

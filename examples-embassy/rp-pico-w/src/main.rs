@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use cyw43::{Aligned, Control, JoinOptions, NetDriver, SpiBus, A4};
+use cyw43::{A4, Aligned, Control, JoinOptions, NetDriver, SpiBus};
 use cyw43_pio::{DEFAULT_CLOCK_DIVIDER, PioSpi};
 use defmt::{info, warn};
 use defmt_rtt as _;

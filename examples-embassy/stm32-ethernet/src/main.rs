@@ -18,7 +18,7 @@ use embassy_stm32::{
     rng,
     rng::Rng,
 };
-use embassy_time::{Duration, Instant, Ticker, Timer, with_timeout};
+use embassy_time::{Duration, Instant, Ticker, Timer};
 use panic_probe as _;
 use sockling::{
     Error, RandCore09, Request, asynch,
@@ -188,8 +188,8 @@ fn mac_address() -> [u8; 6] {
 /// 400 MHz from the internal oscillator, and what the generator needs.
 fn clocks() -> embassy_stm32::Config {
     use embassy_stm32::rcc::{
-        AHBPrescaler, APBPrescaler, HSIPrescaler, Hsi48Config, Pll, PllDiv, PllMul, PllPreDiv, PllSource, Sysclk,
-        VoltageScale,
+        AHBPrescaler, APBPrescaler, HSIPrescaler, Hsi48Config, Pll, PllDiv, PllMul, PllPreDiv, PllSource,
+        Sysclk, VoltageScale,
     };
     let mut config = embassy_stm32::Config::default();
     let rcc = &mut config.rcc;
