@@ -73,6 +73,7 @@ impl<C: Connect, G: Random> Connect for Secure<'_, C, G> {
                     | CertificateError::Invalid
                     | CertificateError::WrongName
                     | CertificateError::UnknownIssuer
+                    | CertificateError::InvalidAuthority
                     | CertificateError::WrongUse
                     | CertificateError::BadSignature
                     | CertificateError::UnsupportedAlgorithm,

@@ -99,7 +99,7 @@ fn who_is_refused() {
         (good, "localhost", at(Clock::AtLeast(0)), None),
         (good, "localhost", at(Clock::AtLeast(now())), None),
         (good, "localhost", trusting(&cas).algorithms(&[]), Some(E::UnsupportedAlgorithm)),
-        (good, "localhost", trusting(&[b"not a certificate"]), Some(E::Invalid)),
+        (good, "localhost", trusting(&[b"not a certificate"]), Some(E::InvalidAuthority)),
     ] {
         let refused = refusal(&authority, server, host, &options);
         assert_eq!(refused, expected, "{server:?} as {host}");
