@@ -52,7 +52,7 @@ impl Connect for Loopback<'_> {
     where
         Self: 'a;
 
-    async fn connect<'a>(&'a mut self, host: &str, port: u16) -> Result<Socket, ErrorKind> {
+    async fn connect(&mut self, host: &str, port: u16) -> Result<Socket, ErrorKind> {
         assert_eq!((host, port), ("localhost", 443));
         self.attempts.set(self.attempts.get() + 1);
         Ok(Socket::connect(self.url))
