@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use sockling::app::{Keepalive, Next, Policy};
+use sockling::{
+    Config, Request,
+    app::{
+        Keepalive, Next, Policy,
+        embedded::{App, Tcp},
+    },
+};
 
 use crate::{
-    sim::{Act, Notes, Serve, Server, World, ms, run, run_with, text},
-    support::{close_body, frame},
+    sim::{Act, Keys, Net, Notes, Serve, Server, SimClock, World, ms, run, run_with, text},
+    support::{Counter, close_body, frame, frames},
 };
 
 const S: fn(u64) -> Duration = Duration::from_secs;
@@ -69,6 +75,18 @@ fn a_slow_callback_does_not_make_the_peer_dead() {
     assert_eq!(run_with(&world, policy(), S(900), &mut notes), None);
     assert_eq!(world.notes(), ["open", "one", "two"]);
     assert!(world.frames(0).iter().filter(|(first, _)| *first == 0x89).count() > 15);
+}
+
+/// Two messages come at once, while a pong is awaited: the second is looked at without reading anything.
+#[test]
+fn nor_does_one_that_is_slow_while_a_pong_is_awaited() {
+    let both = [frame(0x81, b"one", None), frame(0x81, b"two", None)].concat();
+    let late = Server::new().silent().at(35_000, Act::Send(both)).at(38_000, text("three"));
+    let world = World::new([late.at(60_000, Act::Send(frame(0x8A, b"", None))).into()]);
+    let mut notes = Notes::new(&world);
+    notes.slow = S(12);
+    assert_eq!(run_with(&world, policy(), S(71), &mut notes), None);
+    assert_eq!(world.notes(), ["open", "one", "two", "three"]);
 }
 
 #[test]
@@ -138,4 +156,24 @@ fn callbacks_decide() {
     let mut notes = Notes::new(&world);
     notes.on_error = Next::Reconnect;
     assert_eq!(run_with(&world, policy(), S(60), &mut notes), None);
+}
+
+#[test]
+fn a_message_that_does_not_come_to_its_end() {
+    let half = frame(0x81, &[b'x'; 100], None)[..50].to_vec();
+    let world = World::new([Server::new().at(1000, Act::Send(half)).into(), Server::new().into()]);
+    let net = Net(world.clone());
+    let (mut rx, mut tx) = ([0; 256], [0; 256]);
+    let mut config = Config::DEFAULT;
+    config.message_timeout = S(4);
+    let request = Request::new("server.example", "/").config(config);
+    let mut app = App::new(&request, SimClock(world.clone()), Keys(Counter(16)), &mut rx, &mut tx);
+    assert_eq!(world.drive(S(60), app.run(&mut Tcp::new(&net, &net), &mut Notes::new(&world))), None);
+    assert_eq!(world.notes()[1], "error: the peer took longer for a message than `message_timeout`");
+    assert!(world.connects.borrow()[1].0 >= S(5));
+    assert!(world.connects.borrow()[1].0 <= ms(5500));
+    // It was told so: 1008.
+    let wires = world.wires.borrow();
+    let last = frames(&wires[0].sent[wires[0].head..]).pop().unwrap();
+    assert_eq!((last.first, &last.payload[..2]), (0x88, &[3, 0xf0][..]));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockling::{
     Request,
     app::{
-        Policy,
+        Keepalive, Policy,
         embedded::{App, Tcp},
     },
 };
@@ -91,6 +91,34 @@ fn neither_floods_nor_queues_starve_anyone() {
     let result = crate::sim::run_until(&world, Policy::DEFAULT, S(60), &mut notes, stop);
     assert_eq!(result, Some(Ok(())));
     assert!(world.queue.borrow().is_empty());
+}
+
+#[test]
+fn a_queue_that_is_never_empty_holds_up_neither_pings_nor_the_end() {
+    let world = World::new([Server::new().into()]);
+    world.queue.borrow_mut().extend((0..100_000).map(|i| (ms(0), i.to_string())));
+    world.write_time.set(ms(1));
+    let mut policy = Policy::DEFAULT;
+    policy.keepalive = Keepalive::new(ms(100), ms(50));
+    let stop = crate::sim::at(&world, S(5));
+    let result = crate::sim::run_until(&world, policy, S(60), &mut Notes::new(&world), stop);
+    assert_eq!(result, Some(Ok(())));
+    assert_eq!(world.notes().len(), 2, "{:?}", world.notes());
+    let pings = world.frames(0).iter().filter(|(first, _)| *first == 0x89).count();
+    assert!(pings > 40, "{pings}");
+}
+
+#[test]
+fn a_peer_that_is_gone_is_noticed_while_something_is_sent_too() {
+    let mut server = Server::new().silent();
+    server.reads = 15;
+    let world = World::new([server.into(), Server::new().into()]);
+    world.queue.borrow_mut().push_back((ms(100), "x".repeat(20)));
+    let mut policy = Policy::DEFAULT;
+    policy.keepalive = Keepalive::new(S(5), S(3));
+    assert_eq!(run(&world, policy, S(60)), None);
+    let again = world.connects.borrow()[1].0;
+    assert!(again >= ms(8100) && again <= ms(8600), "{again:?}");
 }
 
 #[test]

@@ -120,6 +120,8 @@ pub struct World {
     again: Cell<bool>,
     /// Every read and write is not ready at first.
     pub gated: Cell<bool>,
+    /// How long every write takes.
+    pub write_time: Cell<Duration>,
     /// How many bytes one read or write moves.
     pub step: Cell<usize>,
     plan: RefCell<VecDeque<Serve>>,
@@ -139,6 +141,7 @@ impl World {
             next_timer: Cell::default(),
             again: Cell::default(),
             gated: Cell::default(),
+            write_time: Cell::default(),
             step: Cell::new(usize::MAX),
             plan: RefCell::new(plan.into_iter().collect()),
             wires: RefCell::default(),
@@ -444,6 +447,7 @@ impl embedded_io_async::Write for Socket {
                 return Poll::Pending;
             }
             let n = buf.len().min(world.step.get());
+            world.now.set(world.now() + world.write_time.get());
             wire.sent.extend_from_slice(&buf[..n]);
             wire.react(world.now());
             Poll::Ready(Ok(n))

@@ -3,8 +3,6 @@
 //! The board is QEMU's mps2-an386, a Cortex-M4F at 25 MHz with an SMSC LAN9118 Ethernet controller. Arguments, log
 //! frames, random numbers and the exit code go through semihosting.
 #![no_std]
-#![warn(clippy::pedantic)]
-#![allow(clippy::missing_panics_doc, reason = "firmware: it stops, and the host sees why")]
 
 mod clock;
 mod echo;
@@ -20,7 +18,7 @@ use defmt_semihosting as _;
 pub use echo::echo;
 use embassy_executor::Spawner;
 use embassy_net::{Config, Runner, Stack, StackResources};
-pub use host::{HostRandom, argument, exit, number};
+pub use host::{HostRandom, argument, exit, file, number, unix_time};
 use lan9118::Lan9118;
 pub use stack::high_water_mark;
 use static_cell::StaticCell;

@@ -8,6 +8,8 @@ unsafe extern "C" {
 }
 
 /// The most that the stack ever held, in bytes, interrupts included.
+///
+/// A stack that is too large grows into the statics below it. That is noticed here, and ends the program.
 #[must_use]
 pub fn high_water_mark() -> usize {
     let (mut at, top) = (&raw const _stack_end, &raw const _stack_start);
@@ -18,6 +20,10 @@ pub fn high_water_mark() -> usize {
     while at < top && unsafe { at.read_volatile() } == STACK_PAINT_VALUE {
         untouched += size_of::<u32>();
         at = at.wrapping_add(1);
+    }
+    if untouched == 0 {
+        defmt::error!("the stack overflowed");
+        crate::host::stop(103);
     }
     whole - untouched
 }

@@ -15,8 +15,8 @@ pub trait Connect {
     type Error: Debug;
     /// What its connections fail with.
     type IoError: embedded_io::Error;
-    /// A connection. Dropping it ends it. The futures of its `read` and `write` may be dropped without effect:
-    /// embassy-net's can, embedded-tls's alone cannot.
+    /// A connection. Dropping it ends it. The future of its `read` may be dropped without effect, since that is what
+    /// happens when something is to be sent: embassy-net's can, that of embedded-tls's own connections cannot.
     type Io<'a>: Read<Error = Self::IoError> + Write<Error = Self::IoError>
     where
         Self: 'a;

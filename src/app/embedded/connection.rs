@@ -49,11 +49,27 @@ pub(super) enum Found {
 }
 
 impl<T: Read + Write, K: Clock> Connection<'_, T, K> {
-    /// Does the next thing towards receiving, which may be to send.
+    /// Does the next thing towards receiving, which may be to send; then looks at what has come, since deadlines depend on
+    /// that.
     ///
     /// # Cancel safety
     /// Nothing is lost: there is one await in it, and all changes come after it.
     pub(super) async fn step(&mut self) -> Result<Found, Error<T::Error>> {
+        match self.poll()? {
+            Step::Part => return Ok(Found::Message),
+            Step::Receive => {
+                let Line { io, session, .. } = &mut self.line;
+                let n = io.read(session.space(self.rx)).await.map_err(|error| io_error(session, error))?;
+                self.heard |= n > 0;
+                session.received(n, self.rx.len())?;
+            }
+            Step::Grow => self.line.session.overflow(),
+            step => self.line.write(step).await?,
+        }
+        Ok(if self.poll()? == Step::Part { Found::Message } else { Found::Nothing })
+    }
+
+    fn poll(&mut self) -> Result<Step, Error<T::Error>> {
         let Line { session, tx, random, .. } = &mut self.line;
         let step = if self.closing {
             let (code, reason) = self.farewell;
@@ -62,21 +78,9 @@ impl<T: Read + Write, K: Clock> Connection<'_, T, K> {
             session.poll(self.rx, tx, *random, &mut (), self.mode)?
         };
         match step {
-            Step::Part => return Ok(Found::Message),
-            Step::Closed(closed) => return Err(Error::Closed(closed)),
-            Step::Receive => {
-                let Line { io, session, .. } = &mut self.line;
-                let n = io
-                    .read(session.space(self.rx))
-                    .await
-                    .map_err(|error| io_error(&self.line.session, error))?;
-                self.heard |= n > 0;
-                self.line.session.received(n, self.rx.len())?;
-            }
-            Step::Grow => self.line.session.overflow(),
-            step => self.line.write(step).await?,
+            Step::Closed(closed) => Err(Error::Closed(closed)),
+            step => Ok(step),
         }
-        Ok(Found::Nothing)
     }
 }
 

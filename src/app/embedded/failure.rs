@@ -11,7 +11,7 @@ use crate::{
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Failure<C, E> {
-    /// There is no connection to the host.
+    /// There is no connection to the host; and what [`Connect::verdict`](super::Connect::verdict) says of that.
     Connect(C, Verdict),
     /// The attempt, the answer to a ping, or the end took too long.
     Late(Dropped),

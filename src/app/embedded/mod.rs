@@ -1,6 +1,6 @@
 //! [`App`]: a connection that is kept up, on a microcontroller. Async, without an allocator, for any executor.
 //!
-//! It connects, keeps the connection alive, and reconnects when it is lost, as the [`Machine`](super::Machine) says. What
+//! It connects, keeps the connection alive, and reconnects when it is lost, as the [`Machine`] says. What
 //! it needs is handed in: where connections come from ([`Connect`]), a [`Clock`], a source of keys, buffers, and a
 //! [`Handler`] with the callbacks.
 //!
@@ -52,7 +52,6 @@ mod failure;
 mod handler;
 #[cfg(feature = "embedded-nal-async")]
 mod nal;
-
 mod run;
 
 use core::{
@@ -71,10 +70,9 @@ pub use failure::Failure;
 pub use handler::{Again, Handler, Sender};
 #[cfg(feature = "embedded-nal-async")]
 pub use nal::{Tcp, TcpError};
-
 use run::{End, Stop, attempt, open, serve};
 
-use super::{Action, Machine, Policy, Verdict};
+use super::{Action, Keepalive, Machine, Policy, Verdict};
 use crate::{
     CloseCode, Closed, Error, Random, Request,
     proto::{Mode, Session},
@@ -127,8 +125,10 @@ impl<'a, K: Clock, G: Random> App<'a, K, G> {
         Self { policy, ..self }
     }
 
-    /// Sets how long the transport may take to accept any bytes of what is written; default 30 s. Past it the connection
-    /// is given up, with [`Error::WriteZero`]: the peer reads nothing.
+    /// Sets how long the transport may take to accept any bytes of what is written, and to flush them; default 30 s. Past
+    /// it the connection is given up, with [`Error::WriteZero`]: the peer reads nothing, or is gone.
+    ///
+    /// With a keepalive it is at most the time until that would find the peer dead, since no ping is sent meanwhile.
     #[must_use]
     pub fn send_timeout(self, send_timeout: Duration) -> Self {
         Self { send_timeout, ..self }
@@ -221,7 +221,7 @@ impl<'a, K: Clock, G: Random> App<'a, K, G> {
         let end = match opened {
             Err(end) => end,
             Ok((io, session)) => {
-                let send_timeout = self.send_timeout;
+                let send_timeout = self.send_timeout.min(patience(&self.policy.keepalive));
                 let line = Line { io, session, tx, random, clock, send_timeout, closed: false };
                 let (mode, farewell) = (self.mode, self.farewell);
                 let mut connection = Connection { line, rx, mode, farewell, closing: false, heard: false };
@@ -244,6 +244,14 @@ impl<'a, K: Clock, G: Random> App<'a, K, G> {
         machine.decide(now, verdict, retry_after, random);
         failure
     }
+}
+
+/// How long a keepalive lets the peer be silent.
+fn patience(keepalive: &Keepalive) -> Duration {
+    if keepalive.interval.is_zero() || keepalive.timeout.is_zero() {
+        return Duration::MAX;
+    }
+    keepalive.interval.saturating_add(keepalive.timeout)
 }
 
 impl<K, G> fmt::Debug for App<'_, K, G> {

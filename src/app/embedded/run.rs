@@ -178,14 +178,13 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
     last: Option<&Failure<C, T::Error>>,
 ) -> End<C, T::Error> {
     let clock = connection.line.clock;
-    let opened = match machine.opened(clock.now()) {
+    let mut result = match machine.opened(clock.now()) {
         Opened::Unwanted => return End::Unwanted,
         Opened::First => handler.on_open(&mut connection.line).await,
         Opened::Again { attempt } => {
             handler.on_reconnect(&mut connection.line, Again { attempt, failure: last }).await
         }
     };
-    let mut result = opened;
     let mut outgoing_first = false;
     loop {
         if let Err(error) = result {
@@ -193,23 +192,23 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
         }
         result = Ok(());
         if core::mem::take(&mut connection.line.closed) {
-            machine.close(clock.now());
+            close(connection, machine);
         }
         if core::mem::take(&mut connection.heard) {
             machine.received();
         }
-        let now = clock.now();
+        let mut now = clock.now();
         let closing = connection.line.session.is_closing();
         let of_session = connection.line.session.poll_timeout(now);
         let timeout = [machine.poll_timeout(now), of_session].into_iter().flatten().min();
-        // Neither a peer that never stops sending nor a queue that is never empty keeps the others waiting.
+        // Neither a peer that never stops sending nor a queue that is never empty keeps the other waiting.
         outgoing_first = !outgoing_first;
         let event = {
             let mut step = pin!(connection.step());
             let mut outgoing = pin!(handler.outgoing());
             let mut sleep = pin!(sleep(clock, timeout));
-            // Nothing is sent after a close frame, the peer's own included.
-            let open = machine.is_open() && !closing;
+            // Nothing is sent after a close frame, the peer's own included; and not before what is due.
+            let open = machine.is_open() && !closing && timeout != Some(Duration::ZERO);
             poll_fn(|cx| {
                 if stop.poll(cx) {
                     return Poll::Ready(Event::Stop);
@@ -252,10 +251,10 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
                 continue;
             }
             Event::Stop => {
-                machine.close(clock.now());
+                close(connection, machine);
                 continue;
             }
-            Event::Time => {}
+            Event::Time => now = clock.now(),
         }
         if result.is_err() {
             continue;
@@ -263,16 +262,22 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
         if core::mem::take(&mut connection.heard) {
             machine.received();
         }
-        let now = clock.now();
+        // After a callback that took long there may be something to read: so the time is that before it.
         connection.line.session.handle_timeout(now);
         match machine.poll(now) {
             Action::Ping if connection.line.session.is_closing() => {}
             Action::Ping => result = connection.line.send_message(&Message::Ping(&[])).await,
-            Action::Close => connection.closing = true,
             Action::Drop(why) => return why.into(),
-            Action::Connect { .. } | Action::Wait | Action::End => {}
+            Action::Close | Action::Connect { .. } | Action::Wait | Action::End => {}
         }
     }
+}
+
+/// Begins the end: from here on nothing is shown of what is received.
+fn close<T, K: Clock>(connection: &mut Connection<'_, T, K>, machine: &mut Machine) {
+    let now = connection.line.clock.now();
+    machine.close(now);
+    connection.closing |= machine.poll(now) == Action::Close;
 }
 
 /// Shows what was received.

@@ -10,7 +10,7 @@ use embassy_executor::Spawner;
 use embassy_net::{Stack, tcp};
 use heapless::String;
 use sockling::{Error, Request, asynch};
-use sockling_qemu::{HostRandom, argument, authority, connect, echo, end, exit, high_water_mark, start};
+use sockling_qemu::{HostRandom, argument, authority, connect, echo, end, exit, start};
 
 #[derive(defmt::Format)]
 enum Problem {
@@ -30,9 +30,7 @@ struct Buffers {
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     let stack = start(spawner).await;
-    let verdict = run(stack).await;
-    defmt::info!("stack: {=usize} bytes", high_water_mark());
-    exit(verdict)
+    exit(run(stack).await)
 }
 
 async fn run(stack: Stack<'_>) -> Result<(), Problem> {

@@ -8,7 +8,7 @@ use embassy_executor::Spawner;
 use embassy_futures::join::join;
 use embassy_net::{Stack, tcp};
 use sockling::{CloseCode, Error, Kind, Message, Request, asynch};
-use sockling_qemu::{HostRandom, authority, connect, end, exit, high_water_mark, start};
+use sockling_qemu::{HostRandom, authority, connect, end, exit, start};
 
 /// Sizes of messages that are sent and received whole.
 const WHOLE: [usize; 8] = [0, 1, 125, 126, 127, 1000, 1024, 1536];
@@ -33,13 +33,10 @@ impl From<Error<tcp::Error>> for Problem {
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     let stack = start(spawner).await;
-    let verdict = run(stack).await;
-    defmt::info!("stack: {=usize} bytes", high_water_mark());
-    exit(verdict)
+    exit(run(stack).await)
 }
 
 /// The byte of a message at this place.
-#[allow(clippy::cast_possible_truncation, reason = "a pattern")]
 const fn pattern(at: usize) -> u8 {
     (at ^ at >> 8) as u8
 }
