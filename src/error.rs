@@ -126,6 +126,9 @@ pub enum MisuseError {
         /// The bytes that it needs.
         needed: u16,
     },
+    /// The memory for permessage-deflate is of no use: a window has a power of two of bytes, 512 to 32,768, a table of
+    /// hashes a power of two of entries, an output at least one byte.
+    WindowLength,
     /// The transport claims to have moved more bytes than it was given room for.
     ImpossibleCount,
 }
@@ -157,6 +160,10 @@ impl fmt::Display for MisuseError {
             Self::PartsPending => "a message was taken in part: take the rest with `recv_part`",
             Self::BufferTooSmall { needed } => {
                 return write!(f, "the buffer is too small: give it at least {needed} bytes");
+            }
+            Self::WindowLength => {
+                "the memory for permessage-deflate is of no use: give a window a power of two of bytes, 512 to 32,768, \
+                 a table of hashes a power of two of entries, an output at least one byte"
             }
             Self::ImpossibleCount => "the transport claims to have moved more bytes than it was given",
         })

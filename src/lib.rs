@@ -51,8 +51,10 @@ pub use frame::CloseCode;
 pub use handshake::{HandshakeError, Request};
 pub use limits::Limits;
 pub use message::{Kind, Message, Part};
+#[cfg(feature = "tokio")]
+pub use net::tokio::connect_async;
 #[cfg(feature = "std")]
-pub use net::{ConnectOptions, Server, WebSocket, connect};
+pub use net::{App, ConnectOptions, Server, WebSocket, connect};
 pub use proto::{Config, MIN_RX, MIN_TX, Role};
 #[cfg(feature = "rand_core_06")]
 pub use random::RandCore06;

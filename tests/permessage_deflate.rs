@@ -4,7 +4,7 @@
 mod support;
 
 use sockling::{
-    Error, MIN_TX, ProtocolError, Request, Role, asynch, blocking,
+    Error, MIN_TX, MisuseError, ProtocolError, Request, Role, asynch, blocking,
     extension::{Codec, Compressor, Deflate, Direction, Inflater, Negotiated, Uncompressed},
     handshake::{HandshakeError, Response},
 };
@@ -23,8 +23,8 @@ const BOTH: Direction = Direction { window_bits: 15, context_takeover: true };
 fn fixed(receive: Direction, send: Direction, output: usize) -> Fixed {
     let window = |direction: Direction| vec![0; 1 << direction.window_bits.max(9)];
     let mut deflate = Deflate::new(
-        Inflater::new(window(receive), vec![0; output]).unwrap(),
-        Compressor::new(window(send), vec![0; 512]).unwrap().min_len(0),
+        Inflater::new(window(receive), vec![0; output]),
+        Compressor::new(window(send), vec![0; 512]).min_len(0),
     );
     deflate.agree(Negotiated { send, receive });
     deflate
@@ -155,7 +155,7 @@ fn rules_of_rsv1_and_of_compressed_data() {
             assert_eq!((close.first, &close.payload[..]), (0x88, &error.close_code().0.to_be_bytes()[..]));
         }
         // Not negotiated: a codec that was not agreed to.
-        let codec = || Deflate::new(Inflater::new([0; 512], [0; 100]).unwrap(), Uncompressed);
+        let codec = || Deflate::new(Inflater::new([0; 512], [0; 100]), Uncompressed);
         let (_, end, _) = outcome(&Setup::new(role), &wire(role, &[(0xC1, &HELLO)]), &EITHER, codec);
         assert_eq!(end, Error::Protocol(ProtocolError::ReservedBits));
     }
@@ -297,8 +297,8 @@ fn what_is_not_to_be_compressed_is_not() {
     for role in ROLES {
         let io = Script::new(&[], 1000).hanging();
         let mut codec = Deflate::new(
-            Inflater::new(vec![0; 512], vec![0; 100]).unwrap(),
-            Compressor::new(vec![0; 512], vec![0u16; 256]).unwrap().min_len(10),
+            Inflater::new(vec![0; 512], vec![0; 100]),
+            Compressor::new(vec![0; 512], vec![0u16; 256]).min_len(10),
         );
         codec.agree(Negotiated { send: Direction { window_bits: 9, context_takeover: true }, receive: BOTH });
         let mut ws = Setup::new(role).blocking(&io).with_codec(codec);
@@ -340,8 +340,8 @@ fn connect(answer: &str) -> Result<Option<bool>, Fail> {
         );
         let io = Script::new(&[head.as_bytes(), &[0xC1, 7], &HELLO].concat(), 3).hanging();
         let codec = Deflate::new(
-            Inflater::new(vec![0; 1024], vec![0; 100]).unwrap(),
-            Compressor::new(vec![0; 512], vec![0u16; 256]).unwrap(),
+            Inflater::new(vec![0; 1024], vec![0; 100]),
+            Compressor::new(vec![0; 512], vec![0u16; 256]),
         );
         let request = Request::new("a.example", "/");
         let (rx, tx) = (vec![0; 300], vec![0; 300]);
@@ -397,8 +397,8 @@ fn the_server_chooses_what_it_has_memory_for() {
         let answers = [true, false].map(|blocking| {
             let io = Script::new(head.as_bytes(), 5).hanging();
             let mut codec = Deflate::new(
-                Inflater::new(vec![0; 2048], vec![0; 100]).unwrap(),
-                Compressor::new(vec![0; 1024], vec![0u16; 256]).unwrap(),
+                Inflater::new(vec![0; 2048], vec![0; 100]),
+                Compressor::new(vec![0; 1024], vec![0u16; 256]),
             );
             if no_context {
                 codec = codec.server_no_context_takeover().client_no_context_takeover();
@@ -436,4 +436,33 @@ fn the_server_chooses_what_it_has_memory_for() {
     // A fallback, in a second field.
     let two = format!("{}{browser}", offer("permessage-deflate; server_max_window_bits=16"));
     assert!(accept(&two, false).is_some());
+}
+
+#[test]
+fn memory_that_is_of_no_use() {
+    for (window, output, send, hashes) in [
+        (256, 100, 512, 256),
+        (1000, 100, 512, 256),
+        (512, 0, 512, 256),
+        (512, 100, 65536, 256),
+        (512, 100, 512, 3),
+    ] {
+        let io = Script::new(&[], 100).hanging();
+        let codec = || {
+            Deflate::new(
+                Inflater::new(vec![0; window], vec![0; output]),
+                Compressor::new(vec![0; send], vec![0u16; hashes]),
+            )
+        };
+        let (request, rx, tx) = (Request::new("a.example", "/"), || vec![0; 300], || vec![0; 300]);
+        let refused = blocking::connect_with(io.clone(), &request, Counter(0), rx(), tx(), codec(), |_| {});
+        assert_eq!(
+            refused.err().map(|refused| refused.error),
+            Some(Error::Misuse(MisuseError::WindowLength))
+        );
+        let config = sockling::Config::DEFAULT;
+        let refused = blocking::accept_with(io.clone(), &config, rx(), tx(), codec(), |_| Response::accept());
+        assert_eq!(refused.err(), Some(Error::Misuse(MisuseError::WindowLength)));
+        assert!(io.output.borrow().is_empty());
+    }
 }

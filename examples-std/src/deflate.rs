@@ -48,8 +48,8 @@ impl DeflateArgs {
             return None;
         }
         let window = || vec![0; 1 << self.deflate_bits];
-        let inflater = Inflater::new(window(), vec![0; len]).ok()?;
-        let compressor = Compressor::new(window(), vec![0; 1024]).ok()?.min_len(0);
+        let inflater = Inflater::new(window(), vec![0; len]);
+        let compressor = Compressor::new(window(), vec![0; 1024]).min_len(0);
         let deflate = Deflate::new(inflater, compressor);
         Some(if self.no_context_takeover {
             deflate.server_no_context_takeover().client_no_context_takeover()

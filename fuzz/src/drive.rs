@@ -200,7 +200,8 @@ impl Driver {
             return Failure::from(error).into();
         }
         loop {
-            match self.session.poll_close(&mut self.rx, &mut self.tx, &mut self.random, &mut (), code, reason) {
+            match self.session.poll_close(&mut self.rx, &mut self.tx, &mut self.random, &mut (), code, reason)
+            {
                 Ok(Step::Closed(closed)) => return Failure::Closed(closed).into(),
                 Ok(step) => {
                     if let Err(stop) = self.act(step) {

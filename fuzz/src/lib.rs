@@ -1,6 +1,7 @@
 //! What the fuzz targets share: frames and their meaning by the letter of RFC 6455, with no code of the library, and a
 //! driver of a session over a transport in memory.
 
+pub mod deflate;
 pub mod drive;
 pub mod frames;
 pub mod http;

@@ -56,7 +56,10 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: C
         Err(error) => return Err(Refused { error, rx, body: 0..0 }),
     };
     #[cfg(feature = "deflate")]
-    handshake.set_deflate(codec.config());
+    match codec.config() {
+        Ok(config) => handshake.set_deflate(config),
+        Err(error) => return Err(Refused { error: error.into(), rx, body: 0..0 }),
+    }
     if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), &mut observe).await {
         return Err(Refused { error, rx, body: handshake.early() });
     }
@@ -135,7 +138,7 @@ pub async fn accept_with<'a, T: Read + Write, R: Buffer, W: Buffer, C: Codec>(
     Session::check_buffers(rx.bytes(), tx.bytes())?;
     let mut handshake = ServerHandshake::new(config.limits);
     #[cfg(feature = "deflate")]
-    handshake.set_deflate(codec.config());
+    handshake.set_deflate(codec.config()?);
     let mut decide = Some(decide);
     loop {
         match handshake.poll(rx.bytes_mut(), tx.bytes_mut())? {

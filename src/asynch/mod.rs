@@ -23,7 +23,7 @@ pub use split::{Reader, Split, Writer};
 use crate::{
     Buffer, CloseCode, Closed, Error, Kind, Message, MisuseError, Part, Random,
     extension::{Codec, Encoder, Plain},
-    proto::{Mode, Session, Step},
+    proto::{Failure, Mode, Session, Step},
 };
 
 /// A WebSocket connection over the transport `T`, with masking keys from `G`, the receive buffer `R` and the send
@@ -73,11 +73,20 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// No byte is lost: call it again. It may be one arm of a `select`.
     pub async fn recv(&mut self) -> Result<Message<'_>, Error<T::Error>> {
         self.next(Mode::Whole).await?;
+        self.message(async |_| {}).await
+    }
+
+    /// What [`next`](Self::next) found, or `failed` with the transport once the peer was told.
+    pub(crate) async fn message(
+        &mut self,
+        failed: impl AsyncFnOnce(&mut T),
+    ) -> Result<Message<'_>, Error<T::Error>> {
         match self.session.message(self.rx.bytes(), self.codec.decoder()) {
             Ok(message) => Ok(message),
             Err(error) => {
                 // The peer is told; that it could not be told is the lesser news.
                 let _ = flush(&mut self.io, &mut self.session, &mut self.tx, &mut self.random).await;
+                failed(&mut self.io).await;
                 Err(error.into())
             }
         }
@@ -93,10 +102,14 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// Like [`recv`](Self::recv).
     pub async fn recv_part(&mut self) -> Result<Part<'_>, Error<T::Error>> {
         self.next(Mode::Parts).await?;
-        Ok(self.session.part(self.rx.bytes(), self.codec.decoder()))
+        Ok(self.part())
     }
 
-    async fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
+    pub(crate) fn part(&self) -> Part<'_> {
+        self.session.part(self.rx.bytes(), self.codec.decoder())
+    }
+
+    pub(crate) async fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
         loop {
             let (rx, tx, decoder) = (self.rx.bytes_mut(), self.tx.bytes_mut(), self.codec.both().0);
             let step = self.session.poll(rx, tx, &mut self.random, decoder, mode)?;
@@ -153,7 +166,21 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
         resume: bool,
         flush: bool,
     ) -> Result<(), Error<T::Error>> {
-        self.session.start_send(self.codec.both().1, message, resume)?;
+        self.start_sending(message, resume)?;
+        self.go_on_sending(message, flush).await
+    }
+
+    /// The beginning of `send` and `feed`, or of going on with them.
+    pub(crate) fn start_sending(&mut self, message: &Message<'_>, resume: bool) -> Result<(), Failure> {
+        self.session.start_send(self.codec.both().1, message, resume)
+    }
+
+    /// The rest of them.
+    pub(crate) async fn go_on_sending(
+        &mut self,
+        message: &Message<'_>,
+        flush: bool,
+    ) -> Result<(), Error<T::Error>> {
         loop {
             let (tx, encoder) = (self.tx.bytes_mut(), self.codec.both().1);
             match self.session.poll_send(tx, &mut self.random, encoder, message, flush)? {
@@ -192,7 +219,28 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
         fin: bool,
         resume: bool,
     ) -> Result<(), Error<T::Error>> {
-        self.session.start_part(self.codec.both().1, kind, data, fin, resume)?;
+        self.start_part(kind, data, fin, resume)?;
+        self.go_on_with_part(kind, data, fin).await
+    }
+
+    /// The beginning of `send_part`, or of going on with it.
+    pub(crate) fn start_part(
+        &mut self,
+        kind: Kind,
+        data: &[u8],
+        fin: bool,
+        resume: bool,
+    ) -> Result<(), Failure> {
+        self.session.start_part(self.codec.both().1, kind, data, fin, resume)
+    }
+
+    /// The rest of it.
+    pub(crate) async fn go_on_with_part(
+        &mut self,
+        kind: Kind,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), Error<T::Error>> {
         loop {
             let (tx, encoder) = (self.tx.bytes_mut(), self.codec.both().1);
             match self.session.poll_part(tx, &mut self.random, encoder, kind, data, fin)? {
@@ -234,6 +282,18 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
                     Err(Error::Closed(closed)) => return Ok(closed),
                     other => other?,
                 },
+            }
+        }
+    }
+
+    /// Sends a close frame unless the connection is closing already; messages are received up to the peer's.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn send_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<T::Error>> {
+        self.session.start_close(code, reason)?;
+        loop {
+            match self.session.poll_send_close(self.tx.bytes_mut(), &mut self.random, code, reason)? {
+                Step::Done => return Ok(()),
+                step => self.act(step).await?,
             }
         }
     }

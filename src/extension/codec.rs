@@ -2,6 +2,8 @@
 
 #[cfg(feature = "deflate")]
 use super::{DeflateConfig, Negotiated};
+#[cfg(feature = "deflate")]
+use crate::MisuseError;
 
 pub(super) mod sealed {
     pub trait Sealed {}
@@ -27,8 +29,11 @@ pub trait Codec: sealed::Sealed {
     fn into_both(self) -> (Self::Decoder, Self::Encoder);
 
     /// What this end wants of permessage-deflate; `None` for nothing.
+    ///
+    /// # Errors
+    /// [`MisuseError::WindowLength`] for memory that is of no use.
     #[cfg(feature = "deflate")]
-    fn config(&self) -> Option<DeflateConfig>;
+    fn config(&self) -> Result<Option<DeflateConfig>, MisuseError>;
 
     /// What both ends agreed to; without this call nothing is compressed.
     #[cfg(feature = "deflate")]
@@ -148,8 +153,8 @@ impl Codec for Plain {
     }
 
     #[cfg(feature = "deflate")]
-    fn config(&self) -> Option<DeflateConfig> {
-        None
+    fn config(&self) -> Result<Option<DeflateConfig>, MisuseError> {
+        Ok(None)
     }
 
     #[cfg(feature = "deflate")]

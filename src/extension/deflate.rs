@@ -1,8 +1,8 @@
 use super::{
     Codec, Compress, Decoded, Decoder, DeflateConfig, Direction, Encoded, Encoder, Inflate, Negotiated,
-    Progress, TAIL, Undecodable, WindowLength, codec::sealed::Sealed, window_mask,
+    Progress, TAIL, Undecodable, codec::sealed::Sealed, window_mask,
 };
-use crate::{Buffer, frame::RSV1};
+use crate::{Buffer, MisuseError, frame::RSV1};
 
 /// permessage-deflate in memory of the caller's: `D` decompresses, [`Inflater`]; `E` compresses, [`Compressor`], or
 /// sends all messages as they are, [`Uncompressed`].
@@ -57,15 +57,18 @@ impl<W: AsRef<[u8]> + AsMut<[u8]>, O: Buffer, E: Compressing> Codec for Deflate<
         (self.decoder, self.encoder)
     }
 
-    fn config(&self) -> Option<DeflateConfig> {
-        let send_window_bits = self.encoder.window_bits();
-        Some(DeflateConfig {
+    fn config(&self) -> Result<Option<DeflateConfig>, MisuseError> {
+        let send_window_bits = self.encoder.window_bits()?;
+        if self.decoder.output.bytes().is_empty() {
+            return Err(MisuseError::WindowLength);
+        }
+        Ok(Some(DeflateConfig {
             server_no_context_takeover: self.server_no_context_takeover,
             client_no_context_takeover: self.client_no_context_takeover,
-            receive_window_bits: bits(self.decoder.window.as_ref()),
+            receive_window_bits: bits(self.decoder.window.as_ref())?,
             send_window_bits: send_window_bits.unwrap_or(9),
             compress: send_window_bits.is_some(),
-        })
+        }))
     }
 
     fn agree(&mut self, negotiated: Negotiated) {
@@ -77,7 +80,10 @@ impl<W: AsRef<[u8]> + AsMut<[u8]>, O: Buffer, E: Compressing> Codec for Deflate<
 /// What can be the compressing half of a [`Deflate`].
 pub trait Compressing: Encoder {
     /// The binary logarithm of its window's length in bytes; `None` if it does not compress.
-    fn window_bits(&self) -> Option<u8>;
+    ///
+    /// # Errors
+    /// [`MisuseError::WindowLength`].
+    fn window_bits(&self) -> Result<Option<u8>, MisuseError>;
 
     /// What was negotiated for it.
     fn agree(&mut self, direction: Direction);
@@ -97,15 +103,12 @@ pub struct Inflater<W, O> {
     output: O,
 }
 
-impl<W: AsRef<[u8]> + AsMut<[u8]>, O: Buffer> Inflater<W, O> {
-    /// `window` has 2<sup>9</sup> to 2<sup>15</sup> bytes: the peer is asked to do with that. `output` has at least one
-    /// byte, or grows.
-    ///
-    /// # Errors
-    /// Another length than these.
-    pub fn new(window: W, output: O) -> Result<Self, WindowLength> {
-        check(window.as_ref())?;
-        Ok(Self { inflate: Inflate::new(), agreed: None, len: 0, window, output })
+impl<W, O> Inflater<W, O> {
+    /// `window` has a power of two of bytes, 512 to 32,768: the peer is asked to do with that. `output` has at least one
+    /// byte. Other lengths are refused when connecting or accepting, with [`MisuseError::WindowLength`].
+    #[must_use]
+    pub const fn new(window: W, output: O) -> Self {
+        Self { inflate: Inflate::new(), agreed: None, len: 0, window, output }
     }
 }
 
@@ -178,34 +181,31 @@ enum Ending {
     Tail(usize),
 }
 
-impl<W: AsRef<[u8]> + AsMut<[u8]>, H: AsRef<[u16]> + AsMut<[u16]>> Compressor<W, H> {
-    /// `window` has 2<sup>9</sup> to 2<sup>15</sup> bytes, `hashes` a power of two of entries: 256 to 4,096 are useful.
+impl<W, H> Compressor<W, H> {
+    /// `window` has a power of two of bytes, 512 to 32,768; `hashes` a power of two of entries, of which 256 to 4,096 are
+    /// useful. Other lengths are refused when connecting or accepting, with [`MisuseError::WindowLength`].
     /// Messages of fewer than 32 bytes are not compressed.
-    ///
-    /// # Errors
-    /// A window of another length, or a table of none.
-    pub fn new(window: W, hashes: H) -> Result<Self, WindowLength> {
-        check(window.as_ref())?;
-        if !hashes.as_ref().len().is_power_of_two() {
-            return Err(WindowLength);
-        }
+    #[must_use]
+    pub const fn new(window: W, hashes: H) -> Self {
         let (compress, ending) = (Compress::new(), Ending::No);
-        Ok(Self { compress, agreed: None, enabled: true, min_len: 32, ending, window, hashes })
+        Self { compress, agreed: None, enabled: true, min_len: 32, ending, window, hashes }
     }
 
     /// Does not compress messages of fewer than `bytes` bytes. Of a message that is sent in parts, the first one counts.
     #[must_use]
-    pub fn min_len(mut self, bytes: usize) -> Self {
-        self.min_len = bytes;
-        self
+    pub fn min_len(self, bytes: usize) -> Self {
+        Self { min_len: bytes, ..self }
     }
 }
 
 impl<W, H> Sealed for Compressor<W, H> {}
 
 impl<W: AsRef<[u8]> + AsMut<[u8]>, H: AsRef<[u16]> + AsMut<[u16]>> Compressing for Compressor<W, H> {
-    fn window_bits(&self) -> Option<u8> {
-        Some(bits(self.window.as_ref()))
+    fn window_bits(&self) -> Result<Option<u8>, MisuseError> {
+        if !self.hashes.as_ref().len().is_power_of_two() {
+            return Err(MisuseError::WindowLength);
+        }
+        bits(self.window.as_ref()).map(Some)
     }
 
     fn agree(&mut self, direction: Direction) {
@@ -282,8 +282,8 @@ pub struct Uncompressed;
 impl Sealed for Uncompressed {}
 
 impl Compressing for Uncompressed {
-    fn window_bits(&self) -> Option<u8> {
-        None
+    fn window_bits(&self) -> Result<Option<u8>, MisuseError> {
+        Ok(None)
     }
 
     fn agree(&mut self, _: Direction) {}
@@ -306,17 +306,12 @@ impl Encoder for Uncompressed {
 format_by_name!("Inflater", [W, O] Inflater<W, O>);
 format_by_name!("Compressor", [W, H] Compressor<W, H>);
 
-/// 256 bytes do only where the peer asked for them: no end offers them.
-fn check(window: &[u8]) -> Result<(), WindowLength> {
-    match window_mask(window)? {
-        0xFF => Err(WindowLength),
-        _ => Ok(()),
+/// The binary logarithm of a window's length. 256 bytes do only where the peer asked for them: no end offers them.
+fn bits(window: &[u8]) -> Result<u8, MisuseError> {
+    match window_mask(window) {
+        Ok(0x1FF..) => u8::try_from(window.len().trailing_zeros()).map_err(|_| MisuseError::WindowLength),
+        _ => Err(MisuseError::WindowLength),
     }
-}
-
-/// Of a window that was checked.
-fn bits(window: &[u8]) -> u8 {
-    u8::try_from(window.len().trailing_zeros()).unwrap_or(u8::MAX)
 }
 
 /// As much of the memory as was agreed on.

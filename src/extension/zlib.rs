@@ -7,7 +7,7 @@ use super::{
     Codec, Decoded, Decoder, DeflateConfig, Direction, Encoded, Encoder, Negotiated, Progress, TAIL,
     Undecodable, codec::sealed::Sealed,
 };
-use crate::{Buffer, Growing, frame::RSV1};
+use crate::{Buffer, Growing, MisuseError, frame::RSV1};
 
 /// How a connection with an allocator compresses: permessage-deflate (RFC 7692) by zlib.
 ///
@@ -98,8 +98,8 @@ impl Codec for Zlib {
         (self.decoder, self.encoder)
     }
 
-    fn config(&self) -> Option<DeflateConfig> {
-        self.options.map(|options| options.config)
+    fn config(&self) -> Result<Option<DeflateConfig>, MisuseError> {
+        Ok(self.options.map(|options| options.config))
     }
 
     fn agree(&mut self, negotiated: Negotiated) {
@@ -327,8 +327,12 @@ impl Encoder for ZlibEncoder {
             if rest.is_empty() {
                 deflating.compress(piece, FlushCompress::Sync);
                 deflating.flushed = true;
-                // "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end."
-                if fin && deflating.ready.ends_with(&TAIL) {
+                if fin && deflating.ready.is_empty() {
+                    // Nothing came since the last block was ended, and zlib ends none twice: "append an empty DEFLATE block
+                    // with no compression", of which this is the first octet, and the tail is the rest.
+                    deflating.ready.push(0);
+                } else if fin && deflating.ready.ends_with(&TAIL) {
+                    // "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end."
                     deflating.ready.truncate(deflating.ready.len() - TAIL.len());
                 }
             } else {
@@ -353,5 +357,63 @@ impl fmt::Debug for Inflating {
 impl fmt::Debug for Deflating {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deflating").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::extension::{Inflate, InflateError};
+
+    fn message(encoder: &mut ZlibEncoder, parts: &[&[u8]], room: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        assert!(encoder.begin(parts[0].len(), parts.len() == 1));
+        for (n, part) in parts.iter().enumerate() {
+            let mut rest = *part;
+            loop {
+                let mut out = std::vec![0; room];
+                let encoded = encoder.encode(rest, n + 1 == parts.len(), &mut out);
+                rest = &rest[encoded.consumed..];
+                all.extend_from_slice(&out[..encoded.produced]);
+                if encoded.done {
+                    break;
+                }
+            }
+        }
+        all
+    }
+
+    /// zlib writes nothing for an empty part behind the end of a block.
+    #[test]
+    fn empty_messages_and_parts() -> Result<(), InflateError> {
+        for (room, context_takeover) in [(1, true), (1, false), (100, true), (100, false)] {
+            let options = DeflateOptions::new().min_len(0);
+            let direction = Direction { window_bits: 15, context_takeover };
+            let mut encoder = ZlibEncoder(Some(Box::new(Deflating::new(direction, &options))));
+            let (mut inflate, mut window) = (Inflate::new(), std::vec![0; 1 << 15]);
+            for parts in [
+                &[&b""[..]][..],
+                &[b""],
+                &[b"Hello"],
+                &[b""],
+                &[b"", b"Hello", b""],
+                &[b"", b""],
+                &[b"Hello", b"", b"", b"Hello", b""],
+                &[b"", b"Hello"],
+                &[b""],
+            ] {
+                let compressed = message(&mut encoder, parts, room);
+                assert!(!compressed.is_empty(), "RFC 7692 section 7.2.3.6 has 0x00 for it");
+                let mut out = [0; 64];
+                let (consumed, a) = inflate.inflate(&compressed, &mut window, &mut out)?;
+                let (b, done) = inflate.finish_message(&mut window, &mut out[a..])?;
+                assert_eq!((consumed, done), (compressed.len(), true), "{parts:?}");
+                assert_eq!(out[..a + b], *parts.concat(), "{parts:?}: {compressed:x?}");
+            }
+        }
+        Ok(())
     }
 }

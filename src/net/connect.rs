@@ -143,7 +143,10 @@ impl ConnectOptions {
 }
 
 /// Why the handshake failed. A status that refuses counts more than that its body did not come.
-fn explain<R: Buffer>(refused: blocking::Refused<super::IoError, R>, mut response: HttpResponse) -> Error {
+pub(super) fn explain<R: Buffer>(
+    refused: blocking::Refused<super::IoError, R>,
+    mut response: HttpResponse,
+) -> Error {
     match refused.error {
         crate::Error::Handshake(HandshakeError::Status(_)) => {
             let body = refused.rx.bytes().get(refused.body).unwrap_or_default();

@@ -131,6 +131,11 @@ impl Cookies {
             Self::None => None,
         }
     }
+
+    /// The same jar, for a clone of the options that is no other user of them.
+    pub(super) fn share(&self) -> Self {
+        self.jar().map_or(Self::None, |jar| Self::Shared(jar.clone()))
+    }
 }
 
 impl Clone for Cookies {

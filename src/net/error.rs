@@ -79,6 +79,14 @@ pub enum Error {
     Cancelled,
     /// The socket failed, or its own time limit was over: see [`is_timeout`](Self::is_timeout).
     Io(io::Error),
+    /// The queue of an [`App`](super::App) has no room for the message; nothing of it was sent.
+    QueueFull,
+    /// An [`App`](super::App) has no open connection now; nothing of the message was sent.
+    NotConnected,
+    /// So many messages of an [`App`](super::App) were not sent when their connection ended.
+    Unsent(usize),
+    /// What a callback of an [`App`](super::App) returned: see [`other`](Self::other).
+    Other(Box<dyn core::error::Error + Send + Sync>),
 }
 
 /// What a total deadline is for.
@@ -98,9 +106,16 @@ pub enum Phase {
     /// The closing handshake: [`close_timeout`](super::ConnectOptions::close_timeout). The peer did not even read what
     /// was sent before the close frame.
     Close,
+    /// A pong, or anything else from the server: [`keepalive`](super::App::keepalive) of an [`App`](super::App).
+    Pong,
 }
 
 impl Error {
+    /// Any error, or a string, for a callback to return.
+    pub fn other(error: impl Into<Box<dyn core::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
     /// Whether time ran out. After [`Timeout`](Self::Timeout) the connection is over; after a time-out of the socket,
     /// and when it would block, the same call goes on where it stopped.
     #[must_use]
@@ -228,6 +243,7 @@ impl fmt::Display for Error {
                 Phase::Close => {
                     "the peer did not read what comes before the close frame within the close timeout"
                 }
+                Phase::Pong => "the peer sent nothing within the keepalive's timeout after a ping",
             }),
             Self::Status(response) => {
                 write!(
@@ -248,6 +264,15 @@ impl fmt::Display for Error {
                 f.write_str("the time limit of the socket was over: the same call goes on where it stopped")
             }
             Self::Io(error) => write!(f, "the connection failed: {error}"),
+            Self::QueueFull => {
+                f.write_str("the queue is full: send less, send it later, or raise `queue_limits`")
+            }
+            Self::NotConnected => f.write_str("no connection is open: send when `on_open` was called"),
+            Self::Unsent(count) => write!(
+                f,
+                "{count} messages were not sent when the connection ended: `on_unsent` gets them back"
+            ),
+            Self::Other(error) => fmt::Display::fmt(error, f),
         }
     }
 }
@@ -282,6 +307,8 @@ impl core::error::Error for Error {
             | Self::Tls(error)
             | Self::Certificate { source: error, .. } => Some(error),
             Self::Random(error) | Self::Io(error) => Some(error),
+            // It stands for this one.
+            Self::Other(error) => error.source(),
             // The others say all themselves.
             _ => None,
         }

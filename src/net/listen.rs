@@ -28,15 +28,15 @@ use crate::{
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ServerOptions {
-    handshake_timeout: Duration,
-    read_timeout: Option<Duration>,
-    write_timeout: Option<Duration>,
-    subprotocols: Vec<String>,
-    config: Config,
-    tls: Option<Arc<ServerConfig>>,
-    sizes: Sizes,
-    tuning: Tuning,
-    compression: Compression,
+    pub(super) handshake_timeout: Duration,
+    pub(super) read_timeout: Option<Duration>,
+    pub(super) write_timeout: Option<Duration>,
+    pub(super) subprotocols: Vec<String>,
+    pub(super) config: Config,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) sizes: Sizes,
+    pub(super) tuning: Tuning,
+    pub(super) compression: Compression,
 }
 
 impl Default for ServerOptions {

@@ -4,6 +4,7 @@
 //! TLS is rustls, with the trust of the platform. Deadlines are total: for connecting, for the opening and for the
 //! closing handshake; a peer that sends a byte now and then does not stretch them.
 
+pub mod app;
 mod cancel;
 mod connect;
 mod cookies;
@@ -26,13 +27,19 @@ mod socket;
 mod split;
 mod stream;
 mod tls;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod trust;
 mod tuning;
 mod url;
 mod websocket;
 
+#[doc = include_str!("coming_from_python.md")]
+pub mod coming_from_python {}
+
 #[cfg(feature = "deflate")]
 pub use crate::extension::DeflateOptions;
+pub use app::App;
 use cancel::Cancel;
 pub use connect::connect;
 pub use cookies::CookieJar;

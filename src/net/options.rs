@@ -106,8 +106,8 @@ impl ConnectOptions {
         }
     }
 
-    /// How long it may take to find the host's addresses, connect to one of them and perform the handshake of TLS, all
-    /// together. Default 30 s; [`Duration::MAX`] for no limit but the system's.
+    /// How long it may take to find the host's addresses, connect to one of them, get through a proxy and perform the
+    /// handshake of TLS, all together. Default 30 s; [`Duration::MAX`] for no limit but the system's.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self

@@ -1,6 +1,8 @@
 //! Options of a client: credentials, cookies, redirects, proxies, sockets.
 
-use std::{io, net::IpAddr, path::PathBuf, string::String, sync::Arc, vec::Vec};
+#[cfg(unix)]
+use std::path::PathBuf;
+use std::{io, net::IpAddr, string::String, sync::Arc, vec::Vec};
 
 use socket2::Socket;
 

@@ -21,7 +21,7 @@ use super::{
 ///
 /// To [`embedded_io`] a read or write that would block is one that timed out.
 #[derive(Debug)]
-pub struct IoError(io::Error);
+pub struct IoError(pub(super) io::Error);
 
 impl IoError {
     /// The error.
@@ -65,6 +65,8 @@ pub struct Stream {
     always: bool,
     moved: bool,
     paused: bool,
+    /// How many bytes were read and written.
+    counts: (u64, u64),
 }
 
 impl Stream {
@@ -94,7 +96,8 @@ impl Stream {
     }
 
     fn new(raw: Raw) -> Self {
-        Self { raw, layers: Layers::default(), pausing: false, always: false, moved: false, paused: false }
+        let layers = Layers::default();
+        Self { raw, layers, pausing: false, always: false, moved: false, paused: false, counts: (0, 0) }
     }
 
     /// Goes on over TLS, once its handshake is done.
@@ -137,7 +140,7 @@ impl Stream {
         self.tcp_stream().map(AsFd::as_fd)
     }
 
-    /// The address of the other end.
+    /// The address of the other end: that of the proxy, if there is one.
     ///
     /// # Errors
     /// That of the socket; [`Unsupported`](io::ErrorKind::Unsupported) over a stream that the caller brought.
@@ -217,6 +220,11 @@ impl Stream {
         core::mem::replace(&mut self.paused, false)
     }
 
+    /// How many bytes were read and written so far.
+    pub(super) const fn counts(&self) -> (u64, u64) {
+        self.counts
+    }
+
     /// Ends the connection so that what was written arrives: a socket that is closed while received bytes are unread
     /// resets the connection, and a reset discards what the peer has not read yet. So the writing direction is ended
     /// first, then what still comes is discarded: at most 256 KiB, for 1 s; only what is there if non-blocking.
@@ -250,6 +258,7 @@ impl Read for Stream {
         }
         let n = self.layers.read(&mut self.raw, buf)?;
         self.moved = self.always;
+        self.counts.0 += n as u64;
         Ok(n)
     }
 }
@@ -258,6 +267,7 @@ impl Write for Stream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let n = self.layers.write(&mut self.raw, buf)?;
         self.moved = true;
+        self.counts.1 += n as u64;
         Ok(n)
     }
 

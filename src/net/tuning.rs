@@ -3,7 +3,7 @@
 use core::fmt;
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
     vec::Vec,
@@ -30,8 +30,8 @@ impl Tuning {
     pub(super) const DEFAULT: Self = Self { nodelay: true, keepalive: true, local: None, hook: None };
 
     /// Applies them as far as the system goes along: a connection works without.
-    pub(super) fn apply(&self, tcp: &TcpStream) {
-        self.set(SockRef::from(tcp));
+    pub(super) fn apply<'a>(&self, tcp: impl Into<SockRef<'a>>) {
+        self.set(tcp.into());
     }
 
     /// Makes a socket ready to connect to `addr`: what the caller asks for has to work.

@@ -262,8 +262,19 @@ impl WebSocket {
         // "the server MUST close the TCP connection immediately": but a client that still sends would have its own
         // reset, and with it lose the close frame.
         self.finish(self.response.is_none() && closed.is_clean());
+        self.close_info()
+    }
+
+    /// How it was closed, as far as it was.
+    pub(super) fn close_info(&self) -> CloseInfo {
+        let closed = self.inner.session().closed();
         let reason = self.inner.close_reason();
         CloseInfo { received: closed.received.map(|code| (code, reason.into())), sent: closed.sent }
+    }
+
+    /// How many bytes were taken of a message whose sending was interrupted.
+    pub(super) fn interrupted(&self) -> Option<usize> {
+        self.inner.session().interrupted()
     }
 
     fn finish(&mut self, linger: bool) {

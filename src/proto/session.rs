@@ -249,6 +249,27 @@ impl Session {
         }
     }
 
+    /// The next step towards having sent the close frame of [`start_close`](Self::start_close), or one that is owed:
+    /// [`Step::Done`] at the end. Receiving goes on.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn poll_send_close(
+        &mut self,
+        tx: &mut [u8],
+        random: &mut dyn Random,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<Step, Failure> {
+        loop {
+            if !self.control.closing.is_closing() {
+                self.put_close(tx, random, code, reason);
+            }
+            let step = self.poll_flush(tx, random)?;
+            if step != Step::Done || self.control.closing.is_closing() {
+                return Ok(step);
+            }
+        }
+    }
+
     /// Puts a close frame, if there is room and none was put before; `false` if there is no room.
     pub(crate) fn put_close(
         &mut self,

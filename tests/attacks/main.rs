@@ -2,7 +2,8 @@
 //! after its number, for both roles where it applies, blocking and async where they differ.
 //!
 //! Not here:
-//! - 30 (certificates), 31 (redirects), 32 (`Origin`), 36 (proxies): to come with TLS, redirects and proxies of `std`
+//! - 30 (certificates), 31 (redirects) and 36 (proxies), and of 4 and 18 what is about these: in tests/net
+//! - 32 (`Origin`): to come
 //! - 33 (side channel of an authentication helper): there is no such helper
 //! - 10 (decompression bomb), 11 (errors of inflate), 35 (side channel of compression) need permessage-deflate
 //! - 29 (re-entrancy in callbacks) needs the App

@@ -87,7 +87,11 @@ fn refused_connection() {
 
 #[test]
 fn unknown_host() {
-    let error = options().connect_timeout(ms(500)).connect("ws://nowhere.invalid/").unwrap_err();
+    let error = options()
+        .connect_timeout(ms(500))
+        .proxy_from_environment(false)
+        .connect("ws://nowhere.invalid/")
+        .unwrap_err();
     match &error {
         Error::Dns { host, .. } => assert_eq!(host, "nowhere.invalid"),
         // A resolver that does not answer.

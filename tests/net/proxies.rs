@@ -264,8 +264,11 @@ fn https_proxy() {
     assert!(matches!(reading.join().unwrap(), Error::Closed(close) if close.is_clean()));
 }
 
-/// A SOCKS proxy that expects these bytes in turn and answers with those.
-fn socks(dialogue: &'static [(&'static [u8], &'static [u8])], server: u16) -> (String, JoinHandle<()>) {
+/// What is expected, and what is answered.
+type Dialogue = &'static [(&'static [u8], &'static [u8])];
+
+/// A SOCKS proxy that goes by a dialogue.
+fn socks(dialogue: Dialogue, server: u16) -> (String, JoinHandle<()>) {
     serve(move |mut tcp| {
         for (expected, answer) in dialogue {
             let mut got = vec![0; expected.len()];
@@ -279,7 +282,7 @@ fn socks(dialogue: &'static [(&'static [u8], &'static [u8])], server: u16) -> (S
 
 #[test]
 fn socks_proxies() {
-    let cases: [(&str, &str, &[(&[u8], &[u8])]); 4] = [
+    let cases: [(&str, &str, Dialogue); 4] = [
         (
             "socks4://me@",
             "ws://1.2.3.4:258/",
@@ -324,7 +327,7 @@ fn which_proxy() {
     for (proxy, want) in [
         ("ftp://h:1", ProxyError::Scheme("ftp".into())),
         ("http://h/p", ProxyError::Url),
-        ("socks5h://a:@h", ProxyError::Credentials),
+        (&format!("socks5h://{}:b@h", "a".repeat(256)), ProxyError::Credentials),
         ("socks4://h", ProxyError::Address),
     ] {
         match options().proxy(proxy).connect("ws://[::1]/").unwrap_err() {

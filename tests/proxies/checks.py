@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -24,6 +25,21 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def black_hole(host, port):
+    """An address that swallows what comes: its queue of connections is full, and no one accepts."""
+    listener = socket.socket(socket.AF_INET6)
+    listener.bind((host, port))
+    listener.listen(0)
+    sockets = [listener]
+    for _ in range(4):
+        s = socket.socket(socket.AF_INET6)
+        s.setblocking(False)
+        s.connect_ex((host, port))
+        sockets.append(s)
+    time.sleep(0.1)
+    return sockets
 
 
 class Echo(threading.Thread):
@@ -103,12 +119,13 @@ class Peers:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def tinyproxy(self, auth):
+    def tinyproxy(self, auth, hosts=False):
         port = free_port()
         lines = [f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "Allow 127.0.0.1", "MaxClients 50"]
         if auth:
             lines.append("BasicAuth proxy word")
-        return self.start(port, ["tinyproxy", "-d", "-c", self.file(f"tinyproxy-{port}.conf", "\n".join(lines) + "\n")])
+        command = ["tinyproxy", "-d", "-c", self.file(f"tinyproxy-{port}.conf", "\n".join(lines) + "\n")]
+        return self.start(port, self.with_hosts(*command) if hosts else command)
 
     def microsocks(self, auth):
         port = free_port()
@@ -116,15 +133,15 @@ class Peers:
         return self.start(port, ["microsocks", "-i", "127.0.0.1", "-p", str(port), *more])
 
     def dante(self):
-        port = free_port()
+        port, user = free_port(), pwd.getpwuid(os.getuid()).pw_name
         config = f"""
             logoutput: stderr
             internal: 127.0.0.1 port = {port}
             external: 127.0.0.1
             socksmethod: none
             clientmethod: none
-            user.privileged: root
-            user.unprivileged: root
+            user.privileged: {user}
+            user.unprivileged: {user}
             client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
             socks pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
         """
@@ -178,8 +195,23 @@ class Peers:
         """
         self.start(self.https_proxy, ["nginx", "-e", "stderr", "-p", self.scratch, "-c", self.file("nginx.conf", config)])
 
-    def probe(self, url, *options, env=None):
-        run = subprocess.run([self.probe_path, "connect", url, *options], stdout=subprocess.PIPE, timeout=60,
+    def with_hosts(self, *command):
+        """A command for which two.example is ::1 and 127.0.0.1, and one.example the latter; None if this machine does not allow it."""
+        hosts = self.file("hosts", "127.0.0.1 localhost one.example\n::1 two.example\n127.0.0.1 two.example\n")
+        unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+        prefix = [*unshare, "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
+        ask = "import socket; print(socket.getaddrinfo('two.example', 1, type=socket.SOCK_STREAM)[0][4][0])"
+        try:
+            run = subprocess.run([*prefix, sys.executable, "-c", ask], stdout=subprocess.PIPE, text=True)
+        except OSError:
+            return None
+        return [*prefix, *command] if run.returncode == 0 and run.stdout.strip() == "::1" else None
+
+    def probe(self, url, *options, env=None, hosts=False):
+        command = [self.probe_path, "connect", url, *options]
+        if hosts:
+            command = self.with_hosts(*command)
+        run = subprocess.run(command, stdout=subprocess.PIPE, timeout=60,
                              env=dict(self.environment, **(env or {})), text=True)
         return run.returncode, run.stdout.strip()
 
@@ -215,13 +247,13 @@ def run(peers, only):
     tls = {name: f"wss://127.0.0.1:{port}" for name, port in peers.tls.items()}
     failures, count = [], 0
 
-    def check(name, url, *options, ok=True, expect="", behind=None, absent=(), env=None):
+    def check(name, url, *options, ok=True, expect="", behind=None, absent=(), env=None, hosts=False):
         """`behind`: whether something is between client and server, as the ports of the connection tell."""
         nonlocal count
         if only and not any(part in name for part in only):
             return None
         count += 1
-        code, output = peers.probe(url, *options, env=env)
+        code, output = peers.probe(url, *options, env=env, hosts=hosts)
         wrong = []
         if (code == 0) != ok:
             wrong.append("unexpected outcome")
@@ -230,8 +262,8 @@ def run(peers, only):
         wrong += [f"there: {text}" for text in absent if text in output]
         known = None
         if code == 0:
-            port, text = output.splitlines()[-1].split(" ", 1)
-            known = json.loads(text)
+            port, took, text = output.splitlines()[-1].split(" ", 2)
+            known = dict(json.loads(text), took=int(took))
             if behind is not None and (known["peer"] != int(port)) != behind:
                 wrong.append(f"behind a proxy: {not behind}")
         print(f"{'FAILED' if wrong else 'ok    '} {name}")
@@ -241,6 +273,23 @@ def run(peers, only):
         return known
 
     check("direct", f"{ws}/", behind=False)
+    if peers.with_hosts():
+        hole = black_hole("::1", echo.port)
+        known = check("first address is a black hole", f"ws://two.example:{echo.port}/", behind=False, hosts=True)
+        if known and not 200 <= known["took"] < 5000:
+            failures.append(f"the black hole cost {known['took']} ms")
+        for s in hole:
+            s.close()
+        http = f"http://127.0.0.1:{peers.tinyproxy(False, hosts=True)}"
+        for name, value in [("http_proxy", http), ("ALL_PROXY", http), ("all_proxy", http.removeprefix("http://"))]:
+            check(f"environment {name}", f"ws://one.example:{echo.port}/", env={name: value}, behind=True)
+        check("environment https_proxy", f"wss://one.example:{peers.tls['good']}/", *root, "--server-name", "localhost",
+              env={"https_proxy": http, "http_proxy": "http://127.0.0.1:1"}, behind=True)
+        check("environment no_proxy", f"ws://one.example:{echo.port}/", ok=False, expect="Dns",
+              env={"http_proxy": http, "NO_PROXY": "other.example,.example"})
+        check("first address refuses", f"ws://two.example:{echo.port}/", behind=False, hosts=True)
+    else:
+        print("skipped first address is a black hole, or refuses: no file of hosts can be given here")
 
     http = f"http://127.0.0.1:{tiny}"
     check("tinyproxy ws", f"{ws}/", "--proxy", http, behind=True)

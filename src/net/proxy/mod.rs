@@ -191,6 +191,8 @@ impl Tunnel {
 mod tests {
     use std::{borrow::ToOwned, format};
 
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
     use super::*;
 
     #[test]
@@ -240,6 +242,53 @@ mod tests {
             ("http://a%3Ab:c@h", ProxyError::Credentials),
         ] {
             assert_eq!(Proxy::parse(text), Err(want), "{text:?}");
+        }
+    }
+
+    /// Attack 36: whatever comes, in pieces of any size, it ends, and there is room for as long as it goes on.
+    #[test]
+    fn answers_of_random_bytes() {
+        let mut random = StdRng::seed_from_u64(36);
+        let host = Host::parse("h").unwrap();
+        let beginnings: [&[u8]; 6] =
+            [b"", b"HTTP/1.1 200 ", b"\x05\x00", b"\x05\x02\x01\x00", b"\x05\x00\x05\x00\x00", b"\x00"];
+        for round in 0..20_000_usize {
+            let scheme = Scheme::ALL[round % 6].1;
+            let ip = [Some(IpAddr::from([1, 2, 3, 4])), None][round % 2];
+            let target = Target { host: &host, port: 1, ip };
+            let proxy = Proxy { scheme, host: host.clone(), port: 1, user: Some(("u".into(), "p".into())) };
+            let mut tunnel = proxy.tunnel(&target).unwrap();
+            let mut answer = beginnings[round % beginnings.len()].to_vec();
+            let mut total = 0;
+            loop {
+                match tunnel.poll() {
+                    Exchange::Transmit(bytes) => {
+                        let len = 1.max(random.next_u32() as usize % bytes.len());
+                        tunnel.sent(len);
+                    }
+                    Exchange::Receive(space) => {
+                        assert!(!space.is_empty());
+                        while answer.len() < 20 {
+                            // Line ends more often than chance has them.
+                            let byte = random.next_u32().to_le_bytes();
+                            if byte[0] < 50 {
+                                answer.extend(b"\r\n")
+                            } else {
+                                answer.push(byte[1] & byte[2])
+                            };
+                        }
+                        let len = space.len().min(1 + random.next_u32() as usize % 20);
+                        space[..len].copy_from_slice(&answer[..len]);
+                        answer.drain(..len);
+                        total += len;
+                        if tunnel.received(len).is_err() {
+                            break;
+                        }
+                    }
+                    Exchange::Done => break,
+                }
+                assert!(total <= 20 << 10);
+            }
         }
     }
 

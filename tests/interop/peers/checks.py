@@ -12,6 +12,7 @@ NO_STATUS = 1005
 ABNORMAL = 1006
 TIME_LIMIT = 60
 MAX_MESSAGE = 64 << 20
+BATCH = 16
 
 # name, and code and reason if there is a body
 CLOSES = [
@@ -42,6 +43,8 @@ def parse_arguments():
     parser.add_argument("--deflate", action="store_true")
     parser.add_argument("--echo-only", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--skip", action="append", default=[])
+    parser.add_argument("--variant", action="append", default=[])
     arguments = parser.parse_args()
     arguments.url = arguments.url.rstrip("/")
     return arguments
@@ -75,6 +78,40 @@ def compare(wanted, got):
 
 def pipelined_messages():
     return [octets(n % 140) if n % 2 else f"message {n}" for n in range(1000)]
+
+
+def telemetry(n):
+    """The nth of many messages that resemble each other."""
+    drift = n * 7919 % 101
+    return (
+        f'{{"device":"sensor-{n % 5:04}","time":{1764000000000 + 211 * n},"temperature":{21 + drift / 100:.2f},'
+        f'"humidity":{40 + drift / 10:.1f},"state":"{"fault" if n % 17 == 0 else "ok"}","sequence":{n}}}'
+    )
+
+
+def readings(size):
+    text = "".join(map(telemetry, range(size // 100 + 1)))
+    return text[:size]
+
+
+def conversation(name):
+    """Batches of messages for one connection: each is (what, whether it is to be sent in fragments)."""
+    if name.endswith("mib"):
+        for data in [readings(MIB), octets(MIB), characters(MIB), readings(MIB).encode()]:
+            yield [(data, False)]
+        return
+    for batch in range(12):
+        yield [(telemetry(batch * BATCH + n), False) for n in range(BATCH)]
+    for size in [0, 1, 2, 3, 125, 126, 127, 1000, 4096, 65_536]:
+        for data in [octets(size), readings(size).encode(), bytes(size), characters(size), readings(size)]:
+            yield [(data, False)]
+    for data in ["", telemetry(0), characters(1000), octets(4096), readings(65_536), b"", readings(20_000).encode()]:
+        yield [(data, True)]
+    for batch in range(3):
+        yield [(telemetry(1000 + batch * BATCH + n), n == 0) for n in range(BATCH)]
+
+
+FRAGMENTED = [telemetry(1), "", characters(1000), octets(65_536), readings(65_536), b"", readings(5000).encode()]
 
 
 def checks(client, echo_only):
@@ -116,11 +153,29 @@ def checks(client, echo_only):
     yield "subprotocol-not-offered", "/", client.subprotocol, (None, None)
 
 
+def parse_offer(text):
+    """permessage-deflate's parameters, as they are in the header."""
+    pairs = (parameter.strip().partition("=") for parameter in text.split(";") if parameter.strip())
+    return {name: int(value) if value else True for name, _, value in pairs}
+
+
+def variants(client, arguments):
+    """(name, path, query, method, its arguments)"""
+    for variant in arguments.variant:
+        name, offer, query = variant.split("|")
+        yield f"deflate-{name}", "/", query, client.conversation, (parse_offer(offer), name)
+        if not (arguments.echo_only or name.endswith("mib")):
+            yield f"deflate-{name}-fragmented", "/fragmented", query, client.conversation_fragmented, (parse_offer(offer),)
+
+
 def selected(client, arguments):
     """(name, target, URL, method, its arguments) of the checks asked for."""
-    for name, path, method, parameters in checks(client, arguments.echo_only):
-        if arguments.only in name:
-            target = f"{path}?check={name}"
+    chosen = variants(client, arguments)
+    if not arguments.variant:
+        chosen = ((name, path, "", *rest) for name, path, *rest in checks(client, arguments.echo_only))
+    for name, path, query, method, parameters in chosen:
+        if arguments.only in name and not any(part in name for part in arguments.skip):
+            target = f"{path}?check={name}" + (f"&{query}" if query else "")
             yield name, target, arguments.url + target, method, parameters
 
 

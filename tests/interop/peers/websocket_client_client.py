@@ -74,6 +74,11 @@ class Client:
         compare(data, recv(ws))
         return self.finish(ws)
 
+    def conversation(self, *_):
+        raise NotImplementedError
+
+    conversation_fragmented = conversation
+
     def fragmented_by_server(self, url, data):
         ws = self.connect(url)
         receive, opcodes = ws.recv_frame, []

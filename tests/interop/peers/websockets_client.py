@@ -5,10 +5,12 @@ import sys
 
 from checks import (
     ABNORMAL,
+    FRAGMENTED,
     MAX_MESSAGE,
     NO_STATUS,
     TIME_LIMIT,
     compare,
+    conversation,
     ensure,
     fragments,
     parse_arguments,
@@ -19,16 +21,19 @@ from checks import (
 )
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 
 class Client:
     def __init__(self, deflate):
         self.deflate = deflate
 
-    def connect(self, url, subprotocols=None):
+    def connect(self, url, subprotocols=None, offer=None):
         return connect(
             url,
-            compression="deflate" if self.deflate else None,
+            # None: as by default, or none at all
+            extensions=None if offer is None else [ClientPerMessageDeflateFactory(**{"client_max_window_bits": None, **offer})],
+            compression="deflate" if self.deflate and offer is None else None,
             max_size=MAX_MESSAGE,
             ping_interval=None,
             proxy=None,
@@ -46,7 +51,7 @@ class Client:
             compare(data, await ws.recv())
             return await self.finish(ws)
 
-    async def echo_fragmented(self, url, data):
+    async def send_fragmented(self, ws, data):
         pong = None
 
         async def with_ping():
@@ -58,9 +63,29 @@ class Client:
                 if index < len(parts) - 1:  # websockets adds the last, empty one
                     yield part
 
+        await ws.send(with_ping(), text=isinstance(data, str))
+        await pong
+
+    async def conversation(self, url, offer, name):
+        async with self.connect(url, offer=offer) as ws:
+            for batch in conversation(name):
+                for data, fragmented in batch:
+                    await (self.send_fragmented(ws, data) if fragmented else ws.send(data))
+                for data, _ in batch:
+                    compare(data, await ws.recv())
+            return await self.finish(ws)
+
+    async def conversation_fragmented(self, url, offer):
+        async with self.connect(url, offer=offer) as ws:
+            for data in FRAGMENTED:
+                await ws.send(data)
+                compare(data, await ws.recv())
+                compare("pong", await ws.recv())
+            return await self.finish(ws)
+
+    async def echo_fragmented(self, url, data):
         async with self.connect(url) as ws:
-            await ws.send(with_ping(), text=isinstance(data, str))
-            await pong
+            await self.send_fragmented(ws, data)
             compare(data, await ws.recv())
             return await self.finish(ws)
 

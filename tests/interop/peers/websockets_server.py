@@ -4,10 +4,11 @@ import argparse
 import asyncio
 import socket
 import struct
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 MAX_MESSAGE = 64 << 20
 PONG_TIMEOUT = 10
@@ -92,6 +93,18 @@ def select_subprotocol(_connection, offered):
     return next((name for name in offered if name in ("chat", "superchat")), None)
 
 
+def insist(connection, request):
+    """On what the query says of permessage-deflate."""
+    query = dict(parse_qsl(request.path.partition("?")[2], keep_blank_values=True))
+    query.pop("check", None)
+    if query and connection.protocol.available_extensions:
+        parameters = {name: int(value) if value else True for name, value in query.items()}
+        required = "client_max_window_bits" in parameters
+        connection.protocol.available_extensions = [
+            ServerPerMessageDeflateFactory(**parameters, require_client_max_window_bits=required)
+        ]
+
+
 async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
@@ -104,6 +117,7 @@ async def main():
         compression="deflate" if arguments.deflate else None,
         max_size=MAX_MESSAGE,
         ping_interval=None,
+        process_request=insist,
         select_subprotocol=select_subprotocol,
     ) as server:
         report("listening", server.sockets[0].getsockname()[1])

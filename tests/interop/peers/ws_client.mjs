@@ -18,6 +18,8 @@ const { values } = parseArgs({
     deflate: { type: 'boolean', default: false },
     'echo-only': { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
+    skip: { type: 'string', multiple: true, default: [] },
+    variant: { type: 'string', multiple: true, default: [] },
   },
 });
 const base = values.url.replace(/\/$/, '');
@@ -36,6 +38,46 @@ function characters(size) {
   return data.toString('utf8', 0, end) + '.'.repeat(size - end);
 }
 
+// The nth of many messages that resemble each other.
+function telemetry(n) {
+  const drift = (n * 7919) % 101;
+  return JSON.stringify({
+    device: `sensor-000${n % 5}`,
+    time: 1764000000000 + 211 * n,
+    temperature: 21 + drift / 100,
+    humidity: 40 + drift / 10,
+    state: n % 17 === 0 ? 'fault' : 'ok',
+    sequence: n,
+  });
+}
+
+function readings(size) {
+  return Array.from({ length: Math.floor(size / 80) + 1 }, (_, n) => telemetry(n)).join('').slice(0, size);
+}
+
+// Batches of messages for one connection: each is [what, whether it is to be sent in fragments].
+function* messages(name) {
+  const batch = 16;
+  if (name.endsWith('mib')) {
+    for (const data of [readings(MIB), randomBytes(MIB), characters(MIB), Buffer.from(readings(MIB))]) yield [[data, false]];
+    return;
+  }
+  for (let at = 0; at < 12 * batch; at += batch) {
+    yield Array.from({ length: batch }, (_, n) => [telemetry(at + n), false]);
+  }
+  for (const size of [0, 1, 2, 3, 125, 126, 127, 1000, 4096, 65_536]) {
+    for (const data of [randomBytes(size), Buffer.from(readings(size)), Buffer.alloc(size), characters(size), readings(size)]) {
+      yield [[data, false]];
+    }
+  }
+  for (const data of ['', telemetry(0), characters(1000), randomBytes(4096), readings(65_536), Buffer.alloc(0), Buffer.from(readings(20_000))]) {
+    yield [[data, true]];
+  }
+  for (let at = 1000; at < 1000 + 3 * batch; at += batch) {
+    yield Array.from({ length: batch }, (_, n) => [telemetry(at + n), n === 0]);
+  }
+}
+
 function fragments(data) {
   const size = Math.floor(data.length / 50) + 1;
   const parts = [Buffer.alloc(0)];
@@ -46,11 +88,11 @@ function fragments(data) {
 
 // A connection with its events in a queue, in the order they come.
 class Connection {
-  static async open(url, subprotocols = []) {
+  static async open(url, subprotocols = [], offer = {}) {
     const connection = new Connection();
     const ws = new WebSocket(url, subprotocols, {
       maxPayload: 64 * MIB,
-      perMessageDeflate: values.deflate && { threshold: 0 },
+      perMessageDeflate: values.deflate && { threshold: 0, ...offer },
     });
     connection.ws = ws;
     connection.events = [];
@@ -118,8 +160,7 @@ async function echo(url, data) {
   return connection.finish();
 }
 
-async function echoFragmented(url, data) {
-  const connection = await Connection.open(url);
+async function sendFragmented(connection, data) {
   const binary = typeof data !== 'string';
   const parts = fragments(Buffer.from(data));
   const between = Buffer.from('in between');
@@ -128,6 +169,33 @@ async function echoFragmented(url, data) {
     connection.ws.send(part, { binary, fin: index === parts.length - 1 });
   });
   await connection.pong(between);
+}
+
+async function conversation(url, offer, name) {
+  const connection = await Connection.open(url, [], offer);
+  for (const batch of messages(name)) {
+    for (const [data, fragmented] of batch) {
+      if (fragmented) await sendFragmented(connection, data);
+      else connection.ws.send(data);
+    }
+    for (const [data] of batch) compare(data, await connection.message());
+  }
+  return connection.finish();
+}
+
+async function conversationFragmented(url, offer) {
+  const connection = await Connection.open(url, [], offer);
+  for (const data of [telemetry(1), '', characters(1000), randomBytes(65_536), readings(65_536), Buffer.alloc(0), Buffer.from(readings(5000))]) {
+    connection.ws.send(data);
+    compare(data, await connection.message());
+    compare('pong', await connection.message());
+  }
+  return connection.finish();
+}
+
+async function echoFragmented(url, data) {
+  const connection = await Connection.open(url);
+  await sendFragmented(connection, data);
   compare(data, await connection.message());
   return connection.finish();
 }
@@ -226,7 +294,30 @@ const CLOSES = [
   ['empty-body', []],
 ];
 
+// permessage-deflate's parameters as they are in the header, as options of ws.
+function parseOffer(text) {
+  const options = {};
+  for (const parameter of text.split(';').filter((part) => part.trim())) {
+    const [name, value] = parameter.trim().split('=');
+    options[name.replace(/_(.)/g, (_, letter) => letter.toUpperCase())] = value ? Number(value) : true;
+  }
+  // by default ws says that it knows this one
+  options.clientMaxWindowBits ??= false;
+  return options;
+}
+
 // name, path, function, its arguments
+function* variants() {
+  for (const variant of values.variant) {
+    const [name, offer, query] = variant.split('|');
+    const options = parseOffer(offer);
+    yield [`deflate-${name}`, '/', query, conversation, options, name];
+    if (!values['echo-only'] && !name.endsWith('mib')) {
+      yield [`deflate-${name}-fragmented`, '/fragmented', query, conversationFragmented, options];
+    }
+  }
+}
+
 function* checks() {
   const full = !values['echo-only'];
   for (const [name, text] of [
@@ -276,10 +367,15 @@ function inTime(promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+function* selected() {
+  if (values.variant.length) return yield* variants();
+  for (const [name, path, ...rest] of checks()) yield [name, path, '', ...rest];
+}
+
 let allPassed = true;
-for (const [name, path, check, ...parameters] of checks()) {
-  if (!name.includes(values.only)) continue;
-  const target = `${path}?check=${name}`;
+for (const [name, path, query, check, ...parameters] of selected()) {
+  if (!name.includes(values.only) || values.skip.some((part) => name.includes(part))) continue;
+  const target = `${path}?check=${name}${query && '&'}${query}`;
   try {
     const seen = await inTime(check(base + target, ...parameters));
     if (seen) console.log(`expect ${target} ${seen.code} ${seen.reason}`);

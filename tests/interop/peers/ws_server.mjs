@@ -1,5 +1,6 @@
 // The echo server of README.md with node's ws.
 
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 
@@ -67,20 +68,44 @@ async function answer(ws, socket, path, data, binary) {
   }
 }
 
-const server = new WebSocketServer({
-  host: '127.0.0.1',
-  port: Number(values.port),
-  maxPayload: 64 * 1024 * 1024,
-  // by default ws compresses nothing shorter than 1024 bytes
-  perMessageDeflate: values.deflate && { threshold: 0 },
-  handleProtocols: (offered) => [...offered].find((name) => ['chat', 'superchat'].includes(name)) ?? false,
-});
+// What the query of a request target says of permessage-deflate, as options of ws.
+function insisted(target) {
+  const query = new URLSearchParams(target.split('?')[1]);
+  const options = {};
+  for (const [name, value] of query) {
+    if (name === 'check') continue;
+    options[name.replace(/_(.)/g, (_, letter) => letter.toUpperCase())] = value ? Number(value) : true;
+  }
+  return options;
+}
 
-server.on('listening', () => console.log(`listening ${server.address().port}`));
-server.on('connection', (ws, request) => {
-  console.log(`opened ${request.url} ${ws.extensions || '-'}`);
-  const path = request.url.split('?')[0];
-  ws.on('message', (data, binary) => answer(ws, request.socket, path, data, binary));
-  ws.on('error', () => {});
-  ws.on('close', (code, reason) => console.log(`closed ${request.url} ${code} ${reason}`));
+const servers = new Map();
+
+// One for each set of options, made when it is needed.
+function serverFor(target) {
+  const options = insisted(target);
+  const key = JSON.stringify(options);
+  if (!servers.has(key)) {
+    const server = new WebSocketServer({
+      noServer: true,
+      maxPayload: 64 * 1024 * 1024,
+      // by default ws compresses nothing shorter than 1024 bytes
+      perMessageDeflate: values.deflate && { threshold: 0, ...options },
+      handleProtocols: (offered) => [...offered].find((name) => ['chat', 'superchat'].includes(name)) ?? false,
+    });
+    servers.set(key, server);
+  }
+  return servers.get(key);
+}
+
+const http = createServer();
+http.on('upgrade', (request, socket, head) => {
+  serverFor(request.url).handleUpgrade(request, socket, head, (ws) => {
+    console.log(`opened ${request.url} ${ws.extensions || '-'}`);
+    const path = request.url.split('?')[0];
+    ws.on('message', (data, binary) => answer(ws, request.socket, path, data, binary));
+    ws.on('error', () => {});
+    ws.on('close', (code, reason) => console.log(`closed ${request.url} ${code} ${reason}`));
+  });
 });
+http.listen(Number(values.port), '127.0.0.1', () => console.log(`listening ${http.address().port}`));

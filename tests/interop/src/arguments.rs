@@ -10,8 +10,11 @@ pub struct Arguments {
     pub deflate: bool,
     /// The server echoes and does nothing else.
     pub echo_only: bool,
-    /// Run only the checks with this in their name.
+    /// Run only the checks with this in their name, and those with none of the others.
     pub only: String,
+    pub skip: Vec<String>,
+    /// NAME|OFFER|QUERY: see `peers/README.md`.
+    pub variants: Vec<String>,
 }
 
 impl Arguments {
@@ -24,6 +27,8 @@ impl Arguments {
             deflate: false,
             echo_only: false,
             only: String::new(),
+            skip: Vec::new(),
+            variants: Vec::new(),
         };
         let mut arguments = arguments.skip(1);
         while let Some(name) = arguments.next() {
@@ -34,6 +39,8 @@ impl Arguments {
                 "--url" => parsed.url = value()?.trim_end_matches('/').into(),
                 "--port" => parsed.port = value()?.parse().map_err(|_| "--port needs a number")?,
                 "--only" => parsed.only = value()?,
+                "--skip" => parsed.skip.push(value()?),
+                "--variant" => parsed.variants.push(value()?),
                 "--deflate" => parsed.deflate = true,
                 "--echo-only" => parsed.echo_only = true,
                 _ => return Err(format!("unknown argument {name}")),

@@ -1,7 +1,9 @@
 //! The checks a client runs against a server; the scripts in `peers` run the same ones under the same names.
 
 use crate::{
-    connection::{ABNORMAL, Close, Connection, Data, Event, Kind, Library, NO_STATUS, Options, Outcome},
+    connection::{
+        ABNORMAL, Close, Connection, Data, Deflate, Event, Kind, Library, NO_STATUS, Options, Outcome,
+    },
     payload,
 };
 use std::{
@@ -12,6 +14,8 @@ use std::{
 
 const MIB: usize = 1 << 20;
 const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Messages that are sent before an echo is awaited.
+const BATCH: usize = 16;
 
 /// What the server must report about the end of the connection.
 pub enum Seen {
@@ -33,6 +37,8 @@ pub struct Check {
     pub name: String,
     /// What the server does: see `peers/README.md`.
     pub path: String,
+    /// What the server is to insist on.
+    pub query: String,
     run: Run,
 }
 
@@ -45,7 +51,7 @@ impl Context {
     fn connect_offering(&self, subprotocols: &[&str]) -> Outcome<Box<dyn Connection>> {
         let options = Options {
             subprotocols: subprotocols.iter().map(ToString::to_string).collect(),
-            deflate: self.subject.deflate,
+            deflate: self.subject.deflate.then(Deflate::default),
         };
         self.subject.library.connect(&format!("{}{}", self.subject.url, self.target), &options)
     }
@@ -53,12 +59,18 @@ impl Context {
     fn connect(&self) -> Outcome<Box<dyn Connection>> {
         self.connect_offering(&[])
     }
+
+    fn connect_with(&self, deflate: Deflate) -> Outcome<Box<dyn Connection>> {
+        let options = Options { subprotocols: Vec::new(), deflate: Some(deflate) };
+        self.subject.library.connect(&format!("{}{}", self.subject.url, self.target), &options)
+    }
 }
 
 impl Check {
     /// The request target: names the check, so that the harness finds what the server reports about it.
     pub fn target(&self) -> String {
-        format!("{}?check={}", self.path, self.name)
+        let and = if self.query.is_empty() { "" } else { "&" };
+        format!("{}?check={}{and}{}", self.path, self.name, self.query)
     }
 
     /// Runs on a thread of its own; one that hangs is given up.
@@ -123,14 +135,99 @@ fn fragmented_by_server(context: &Context, data: &Data) -> Outcome<Seen> {
 }
 
 fn echo_fragmented(context: &Context, data: &Data) -> Outcome<Seen> {
+    let mut connection = context.connect()?;
+    send_fragmented(&mut *connection, data)?;
+    wants_data(&mut *connection, data)?;
+    finish(connection)
+}
+
+fn send_fragmented(connection: &mut dyn Connection, data: &Data) -> Outcome<()> {
     let (kind, bytes) = match data {
         Data::Text(text) => (Kind::Text, text.as_bytes()),
         Data::Binary(bytes) => (Kind::Binary, &bytes[..]),
     };
-    let mut connection = context.connect()?;
     connection.send_fragmented(kind, &payload::fragments(bytes), Some(b"in between"))?;
-    wants_pong(&mut *connection, b"in between")?;
-    wants_data(&mut *connection, data)?;
+    wants_pong(connection, b"in between")
+}
+
+/// Batches of messages for one connection: what, and whether it is to be sent in fragments.
+fn messages(name: &str) -> Vec<Vec<(Data, bool)>> {
+    let text = |text: String| Data::Text(text);
+    let binary = |text: String| Data::Binary(text.into_bytes());
+    let telemetry = |first: usize| (first..first + BATCH).map(move |n| text(payload::telemetry(n)));
+    if name.ends_with("mib") {
+        return [
+            text(payload::readings(MIB)),
+            Data::Binary(payload::bytes(MIB)),
+            text(payload::characters(MIB)),
+            binary(payload::readings(MIB)),
+        ]
+        .map(|data| vec![(data, false)])
+        .into();
+    }
+    let mut all: Vec<Vec<(Data, bool)>> =
+        (0..12).map(|batch| telemetry(batch * BATCH).map(|data| (data, false)).collect()).collect();
+    for len in [0, 1, 2, 3, 125, 126, 127, 1000, 4096, 65_536] {
+        for data in [
+            Data::Binary(payload::bytes(len)),
+            binary(payload::readings(len)),
+            Data::Binary(vec![0; len]),
+            text(payload::characters(len)),
+            text(payload::readings(len)),
+        ] {
+            all.push(vec![(data, false)]);
+        }
+    }
+    for data in [
+        text(String::new()),
+        text(payload::telemetry(0)),
+        text(payload::characters(1000)),
+        Data::Binary(payload::bytes(4096)),
+        text(payload::readings(65_536)),
+        binary(String::new()),
+        binary(payload::readings(20_000)),
+    ] {
+        all.push(vec![(data, true)]);
+    }
+    let mixed = (0..3)
+        .map(|batch| telemetry(1000 + batch * BATCH).enumerate().map(|(n, data)| (data, n == 0)).collect());
+    all.extend(mixed);
+    all
+}
+
+fn conversation(context: &Context, offer: Deflate, name: &str) -> Outcome<Seen> {
+    let mut connection = context.connect_with(offer)?;
+    for (number, batch) in messages(name).iter().enumerate() {
+        let in_batch = |error| format!("batch {number}: {error}");
+        for (data, fragmented) in batch {
+            if *fragmented {
+                send_fragmented(&mut *connection, data).map_err(in_batch)?;
+            } else {
+                connection.send(data).map_err(in_batch)?;
+            }
+        }
+        for (data, _) in batch {
+            wants_data(&mut *connection, data).map_err(in_batch)?;
+        }
+    }
+    finish(connection)
+}
+
+fn conversation_fragmented(context: &Context, offer: Deflate) -> Outcome<Seen> {
+    let mut connection = context.connect_with(offer)?;
+    for data in [
+        Data::Text(payload::telemetry(1)),
+        Data::Text(String::new()),
+        Data::Text(payload::characters(1000)),
+        Data::Binary(payload::bytes(65_536)),
+        Data::Text(payload::readings(65_536)),
+        Data::Binary(Vec::new()),
+        Data::Binary(payload::readings(5000).into_bytes()),
+    ] {
+        connection.send(&data)?;
+        wants_data(&mut *connection, &data)?;
+        wants_data(&mut *connection, &Data::Text("pong".into()))?;
+    }
     finish(connection)
 }
 
@@ -234,11 +331,31 @@ pub const CLOSES: [(&str, Option<(u16, &str)>); 9] = [
     ("empty-body", None),
 ];
 
+/// Those of permessage-deflate: NAME|OFFER|QUERY.
+pub fn variants(all: &[String], echo_only: bool) -> Outcome<Vec<Check>> {
+    let mut checks = Vec::new();
+    for variant in all {
+        let (name, rest) = variant.split_once('|').ok_or("a variant has three parts")?;
+        let (offer, query) = rest.split_once('|').ok_or("a variant has three parts")?;
+        let offer = Deflate::parse(offer, ';')?;
+        let mut add = |name: String, path: &str, run: Run| {
+            checks.push(Check { name, path: path.into(), query: query.into(), run });
+        };
+        let of = name.to_owned();
+        add(format!("deflate-{name}"), "/", Box::new(move |context| conversation(context, offer, &of)));
+        if !echo_only && !name.ends_with("mib") {
+            let run: Run = Box::new(move |context| conversation_fragmented(context, offer));
+            add(format!("deflate-{name}-fragmented"), "/fragmented", run);
+        }
+    }
+    Ok(checks)
+}
+
 /// All checks, or those that a server which only echoes can be put to.
 pub fn all(echo_only: bool) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut add = |name: String, path: &str, run: Run| {
-        checks.push(Check { name, path: path.to_owned(), run });
+        checks.push(Check { name, path: path.to_owned(), query: String::new(), run });
     };
     let text = |text: &str| Data::Text(text.to_owned());
 

@@ -22,8 +22,41 @@ pub const SUBPROTOCOLS: [&str; 2] = ["chat", "superchat"];
 pub struct Options {
     /// Offered by a client, in this order.
     pub subprotocols: Vec<String>,
-    /// Offer or accept permessage-deflate.
-    pub deflate: bool,
+    /// Offer or accept permessage-deflate: what is offered, or insisted on.
+    pub deflate: Option<Deflate>,
+}
+
+/// The parameters of RFC 7692.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deflate {
+    pub server_no_context_takeover: bool,
+    pub client_no_context_takeover: bool,
+    pub server_max_window_bits: Option<u8>,
+    pub client_max_window_bits: Option<u8>,
+}
+
+impl Deflate {
+    /// From what a header or a query says: parameters, and `separator` between them.
+    pub fn parse(text: &str, separator: char) -> Outcome<Self> {
+        let mut parsed = Self::default();
+        for parameter in text.split(separator).map(str::trim).filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let bits = || match value {
+                // without a value: this end knows the parameter
+                "" => Ok(None),
+                value => value.parse().map(Some).map_err(|_| format!("{parameter} has no number")),
+            };
+            match name {
+                "check" => {}
+                "server_no_context_takeover" => parsed.server_no_context_takeover = true,
+                "client_no_context_takeover" => parsed.client_no_context_takeover = true,
+                "server_max_window_bits" => parsed.server_max_window_bits = bits()?,
+                "client_max_window_bits" => parsed.client_max_window_bits = bits()?,
+                _ => return Err(format!("no parameter {name}")),
+            }
+        }
+        Ok(parsed)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +106,8 @@ pub trait Connection: Send {
 
 pub trait Library: Send + Sync {
     fn connect(&self, url: &str, options: &Options) -> Outcome<Box<dyn Connection>>;
-    /// The server's handshake: the request target and the connection.
+    /// The server's handshake: the request target and the connection. What the query of the target says of
+    /// permessage-deflate is insisted on, if `options` has it on.
     fn accept(&self, stream: TcpStream, options: &Options) -> Outcome<(String, Box<dyn Connection>)>;
     /// Whether a client goes on when the server chooses none of the subprotocols it offered (RFC 6455 leaves that to it).
     fn goes_on_without_subprotocol(&self) -> bool;
@@ -87,6 +121,10 @@ pub fn library(name: &str, driver: &str) -> Outcome<Arc<dyn Library>> {
         ("sockling", "blocking") => Ok(Arc::new(crate::sockling_adapter::Blocking)),
         #[cfg(feature = "sockling")]
         ("sockling", "async") => Ok(Arc::new(crate::sockling_adapter::Async)),
+        #[cfg(feature = "sockling")]
+        ("sockling", "blocking-fixed") => Ok(Arc::new(crate::sockling_adapter::FixedBlocking)),
+        #[cfg(feature = "sockling")]
+        ("sockling", "async-fixed") => Ok(Arc::new(crate::sockling_adapter::FixedAsync)),
         _ => Err(format!("no library {name} with driver {driver} in this build")),
     }
 }

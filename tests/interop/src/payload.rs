@@ -34,6 +34,26 @@ pub fn characters(len: usize) -> String {
     text
 }
 
+/// The nth of many messages that resemble each other.
+pub fn telemetry(n: usize) -> String {
+    let drift = n * 7919 % 101;
+    format!(
+        r#"{{"device":"sensor-{:04}","time":{},"temperature":{:.2},"humidity":{:.1},"state":"{}","sequence":{n}}}"#,
+        n % 5,
+        1_764_000_000_000 + 211 * n,
+        21.0 + drift as f64 / 100.0,
+        40.0 + drift as f64 / 10.0,
+        if n.is_multiple_of(17) { "fault" } else { "ok" },
+    )
+}
+
+/// `len` bytes of such messages.
+pub fn readings(len: usize) -> String {
+    let mut text: String = (0..=len / 100).map(telemetry).collect();
+    text.truncate(len);
+    text
+}
+
 /// About fifty fragments, cut without regard to characters; the first and the last are empty.
 pub fn fragments(data: &[u8]) -> Vec<&[u8]> {
     let mut fragments: Vec<&[u8]> = vec![&[]];
@@ -96,6 +116,13 @@ mod tests {
     fn characters_have_the_length_asked_for() {
         for len in [0, 1, 2, 3, 100, 65_536] {
             assert_eq!(characters(len).len(), len);
+        }
+    }
+
+    #[test]
+    fn readings_have_the_length_asked_for() {
+        for len in [0, 1, 100, 65_536] {
+            assert_eq!(readings(len).len(), len);
         }
     }
 

@@ -1,9 +1,16 @@
 //! `probe certificates FOLDER` makes the certificates that the servers of the test use.
 //!
 //! `probe connect URL [OPTION VALUE]...` connects, has the server echo messages and closes. The server's first message is
-//! printed as it is, behind the port that the client has connected from; an error is printed in the form of `Debug`.
+//! printed as it is, behind the port that the client has connected from and the milliseconds that took; an error is printed in the form of `Debug`.
 
-use std::{env, error::Error, fs, path::Path, process::ExitCode, time::Duration};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use sockling::{CloseCode, ConnectOptions};
@@ -59,12 +66,14 @@ fn connect(url: &str, mut args: &[&str]) -> Result<()> {
 
 fn talk(options: &ConnectOptions, url: &str) -> Result<()> {
     let debug = |error| format!("{error:?}");
+    let begin = Instant::now();
     let mut ws = options.connect(url).map_err(debug)?;
+    let took = begin.elapsed().as_millis();
     let port = ws
         .stream()
         .peer_addr()
         .and_then(|_| ws.stream().tcp_stream().map_or(Ok(0), |tcp| Ok(tcp.local_addr()?.port())))?;
-    println!("{port} {}", ws.recv().map_err(debug)?.as_text().ok_or("no text")?);
+    println!("{port} {took} {}", ws.recv().map_err(debug)?.as_text().ok_or("no text")?);
     for len in [0, 5, 126, 70_000, 1_000_000] {
         let message: Vec<u8> = (0..=250).cycle().take(len).collect();
         ws.send(&message).map_err(debug)?;

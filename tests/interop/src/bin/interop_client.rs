@@ -12,8 +12,13 @@ fn run() -> Outcome<bool> {
     let library = library(&arguments.library, &arguments.driver)?;
     let subject = Arc::new(Subject { library, url: arguments.url, deflate: arguments.deflate });
     let mut all_passed = true;
-    for check in checks::all(arguments.echo_only) {
-        if !check.name.contains(&arguments.only) {
+    let checks = match &arguments.variants[..] {
+        [] => checks::all(arguments.echo_only),
+        variants => checks::variants(variants, arguments.echo_only)?,
+    };
+    for check in checks {
+        let skipped = arguments.skip.iter().any(|part| check.name.contains(part));
+        if skipped || !check.name.contains(&arguments.only) {
             continue;
         }
         let (name, target) = (check.name.clone(), check.target());

@@ -3,7 +3,9 @@
 use socket2::SockRef;
 use sockling_interop::{
     arguments::Arguments,
-    connection::{ABNORMAL, Close, Connection, Data, Event, Kind, Library, Options, Outcome, library, text},
+    connection::{
+        ABNORMAL, Close, Connection, Data, Deflate, Event, Kind, Library, Options, Outcome, library, text,
+    },
     payload,
 };
 use std::{
@@ -96,7 +98,8 @@ fn handle(library: &dyn Library, stream: TcpStream, options: &Options) -> Outcom
 fn run() -> Outcome<()> {
     let arguments = Arguments::parse(env::args())?;
     let library = library(&arguments.library, &arguments.driver)?;
-    let options = Arc::new(Options { deflate: arguments.deflate, ..Options::default() });
+    let options =
+        Arc::new(Options { deflate: arguments.deflate.then(Deflate::default), ..Options::default() });
     let listener = TcpListener::bind(("127.0.0.1", arguments.port)).map_err(text)?;
     println!("listening {}", listener.local_addr().map_err(text)?.port());
     for stream in listener.incoming() {
