@@ -278,7 +278,7 @@ impl<G: Random> RngCore for Rng<'_, G> {
 
 impl<G: Random> CryptoRng for Rng<'_, G> {}
 
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 mod tests {
     use rcgen::{CertificateParams, KeyPair, PublicKeyData, SanType};
 
