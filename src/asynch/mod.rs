@@ -6,8 +6,8 @@
 //! # Cancel safety
 //! Every future of this module may be dropped at any await point: it awaits only `read`, `write` and `flush` of the
 //! transport, and changes its state only after they return. So nothing is lost and no frame is cut as far as the
-//! transport's own `read` and `write` can be dropped without effect. embassy-net's sockets can; embedded-tls's
-//! connections cannot: over them keep one future alive until it is ready, or read and write in tasks of their own.
+//! transport's own `read` and `write` can be dropped without effect. embassy-net's sockets can, and so
+//! can connections of `tls::Tls` (feature `embedded-tls`). Those of embedded-tls alone cannot.
 //!
 //! What was dropped is made up for: a dropped `recv` or `flush` by calling it again, a dropped `send` by
 //! [`resume_send`](WebSocket::resume_send) with the same message.

@@ -3,7 +3,7 @@ use core::fmt;
 use embedded_io::ErrorKind;
 pub use embedded_tls::TlsError;
 
-/// Why the server's certificate is not trusted. Nothing was sent over the connection.
+/// Why the server's certificate is not trusted. Nothing but the handshake was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -20,6 +20,8 @@ pub enum CertificateError {
     WrongName,
     /// None of the authorities has signed the chain.
     UnknownIssuer,
+    /// One of the authorities is not a certificate in DER.
+    InvalidAuthority,
     /// A certificate may not be used for what it was used for: a server, or signing another.
     WrongUse,
     /// A signature is wrong.
@@ -59,6 +61,7 @@ impl fmt::Display for CertificateError {
             Self::NotYetValid => "the server's certificate is not valid yet: set the clock",
             Self::WrongName => "the server's certificate is for other names",
             Self::UnknownIssuer => "no given authority has signed the server's certificate",
+            Self::InvalidAuthority => "a given authority is not a certificate in DER",
             Self::WrongUse => "a certificate of the server may not be used so",
             Self::BadSignature => "a signature of the server is wrong",
             Self::UnsupportedAlgorithm => {
@@ -79,12 +82,10 @@ pub enum Error<E> {
     Io(E),
     /// The transport took no byte of a write.
     WriteZero,
-    /// The transport ended inside of the handshake.
+    /// The server ended the connection, inside of the handshake or before a write.
     ConnectionLost,
     /// The name to connect to is neither a DNS name nor an IP address.
     InvalidName,
-    /// An authority is not a DER certificate.
-    InvalidAuthority,
     /// The server's certificate is not trusted.
     Certificate(CertificateError),
     /// The write buffer is under [`MIN_WRITE`](super::MIN_WRITE) bytes.
@@ -105,9 +106,8 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
         f.write_str(match self {
             Self::Io(error) => return write!(f, "the transport failed: {error}"),
             Self::WriteZero => "the transport takes no more bytes",
-            Self::ConnectionLost => "the connection was lost during the TLS handshake",
+            Self::ConnectionLost => "the server has ended the connection",
             Self::InvalidName => "the server's name is neither a DNS name nor an IP address",
-            Self::InvalidAuthority => "an authority is not a DER certificate",
             Self::Certificate(error) => return fmt::Display::fmt(error, f),
             Self::BufferTooSmall { needed } => {
                 return write!(f, "the write buffer is too small: give it at least {needed} bytes");
@@ -129,9 +129,7 @@ impl<E: embedded_io::Error> embedded_io::Error for Error<E> {
             Self::Io(error) => error.kind(),
             Self::WriteZero => ErrorKind::WriteZero,
             Self::ConnectionLost => ErrorKind::ConnectionReset,
-            Self::InvalidName | Self::InvalidAuthority | Self::BufferTooSmall { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::InvalidName | Self::BufferTooSmall { .. } => ErrorKind::InvalidInput,
             Self::RecordTooLarge => ErrorKind::OutOfMemory,
             Self::Certificate(_) | Self::UnexpectedRecord => ErrorKind::InvalidData,
             Self::Tls(_) => ErrorKind::Other,

@@ -37,12 +37,14 @@
 //! [embedded-tls]: embedded_tls
 //! [webpki]: https://docs.rs/rustls-webpki
 
+mod connect;
 mod error;
 mod verify;
 mod wire;
 
 use core::fmt;
 
+pub use connect::{Secure, SecureError};
 use embedded_io::ErrorType;
 use embedded_io_async::{Read, Write};
 pub use embedded_tls::MaxFragmentLength;
@@ -274,8 +276,11 @@ impl<T: Read + Write> Read for Tls<'_, T> {
 
 impl<T: Read + Write> Write for Tls<'_, T> {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, Self::Error> {
-        if let State::Failed(error) = self.state {
-            return Err(Error::Tls(error));
+        match self.state {
+            State::Failed(error) => return Err(Error::Tls(error)),
+            // embedded-tls closes both directions at once.
+            State::Ended => return Err(Error::ConnectionLost),
+            State::Open => {}
         }
         self.wire()?.drain().await?;
         let result = Lent::to_writer(&mut self.tls, &mut self.wire).writer.write(buf).await;

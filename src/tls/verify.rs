@@ -114,7 +114,7 @@ impl<'a> Verifier<'a> {
         for authority in self.options.authorities {
             let authority = CertificateDer::from(*authority);
             let anchor =
-                anchor_from_trusted_cert(&authority).map_err(|error| CertificateError::new(&error))?;
+                anchor_from_trusted_cert(&authority).map_err(|_| CertificateError::InvalidAuthority)?;
             match self.check_path(certificate, intermediates, &anchor) {
                 Ok(()) => return Ok(()),
                 Err(CertificateError::UnknownIssuer) => {}
@@ -277,3 +277,26 @@ impl<G: Random> RngCore for Rng<'_, G> {
 }
 
 impl<G: Random> CryptoRng for Rng<'_, G> {}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, PublicKeyData, SanType};
+
+    use super::*;
+
+    #[test]
+    fn the_key_in_a_certificate() {
+        for names in [1, 20, 3000] {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::default();
+            params.subject_alt_names = (0..names)
+                .map(|i| SanType::DnsName(std::format!("{i}.example").try_into().unwrap()))
+                .collect();
+            let der = params.self_signed(&key).unwrap().der().to_vec();
+            assert_eq!(public_key(&der), Some(&key.subject_public_key_info()[..]));
+            for len in 0..der.len().min(500) {
+                assert_eq!(public_key(&der[..len]), None);
+            }
+        }
+    }
+}

@@ -7,7 +7,9 @@ mod peer;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod app;
 mod cancel;
 mod records;
 mod socket;
 mod trust;
+mod unproven;

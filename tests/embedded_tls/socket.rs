@@ -32,7 +32,8 @@ pub struct Socket {
     pub step: usize,
     pub gated: bool,
     pub times_out: bool,
-    ready: bool,
+    /// Whether the next call goes through: of reads, and of others.
+    ready: [bool; 2],
     /// What is read before what comes from the peer.
     pub injected: Rc<RefCell<VecDeque<u8>>>,
     /// How many bytes were written.
@@ -49,7 +50,7 @@ impl Socket {
             step: usize::MAX,
             gated: false,
             times_out: false,
-            ready: false,
+            ready: [false; 2],
             injected: Rc::default(),
             written: Rc::default(),
         }
@@ -57,13 +58,15 @@ impl Socket {
 
     async fn until_ready<T>(
         &mut self,
+        reads: bool,
         mut op: impl FnMut(&mut Self) -> io::Result<T>,
     ) -> Result<T, ErrorKind> {
         let mut tries = 0;
         poll_fn(|_| {
             if self.gated {
-                self.ready = !self.ready;
-                if !self.ready {
+                let ready = &mut self.ready[usize::from(reads)];
+                *ready = !*ready;
+                if !*ready {
                     return if self.times_out {
                         Poll::Ready(Err(ErrorKind::TimedOut))
                     } else {
@@ -94,7 +97,7 @@ impl embedded_io::ErrorType for Socket {
 impl embedded_io_async::Read for Socket {
     async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
         let len = buf.len().min(self.step);
-        self.until_ready(|socket| {
+        self.until_ready(true, |socket| {
             let injected = socket.injected.borrow().len().min(len);
             if injected > 0 {
                 return socket.injected.borrow_mut().read(&mut buf[..injected]);
@@ -108,13 +111,13 @@ impl embedded_io_async::Read for Socket {
 impl embedded_io_async::Write for Socket {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
         let len = buf.len().min(self.step);
-        let n = self.until_ready(|socket| (&*socket.tcp).write(&buf[..len])).await?;
+        let n = self.until_ready(false, |socket| (&*socket.tcp).write(&buf[..len])).await?;
         self.written.set(self.written.get() + n);
         Ok(n)
     }
 
     async fn flush(&mut self) -> Result<(), ErrorKind> {
-        self.until_ready(|_| Ok(())).await
+        self.until_ready(false, |_| Ok(())).await
     }
 }
 

@@ -99,7 +99,7 @@ fn who_is_refused() {
         (good, "localhost", at(Clock::AtLeast(0)), None),
         (good, "localhost", at(Clock::AtLeast(now())), None),
         (good, "localhost", trusting(&cas).algorithms(&[]), Some(E::UnsupportedAlgorithm)),
-        (good, "localhost", trusting(&[b"not a certificate"]), Some(E::Invalid)),
+        (good, "localhost", trusting(&[b"not a certificate"]), Some(E::InvalidAuthority)),
     ] {
         let refused = refusal(&authority, server, host, &options);
         assert_eq!(refused, expected, "{server:?} as {host}");
@@ -119,7 +119,7 @@ fn names_that_are_none() {
 }
 
 /// A certificate and its key.
-struct Signed {
+pub struct Signed {
     certificate: rcgen::Certificate,
     key: KeyPair,
     params: CertificateParams,
@@ -144,7 +144,15 @@ impl Signed {
         Self { certificate, key, params }
     }
 
-    fn der(&self) -> CertificateDer<'static> {
+    pub fn authority(name: &str) -> Self {
+        Self::new(name, IsCa::Ca(BasicConstraints::Unconstrained), None, |_| {})
+    }
+
+    pub fn server(name: &str, issuer: &Self) -> Self {
+        Self::new(name, IsCa::NoCa, Some(issuer), |_| {})
+    }
+
+    pub fn der(&self) -> CertificateDer<'static> {
         self.certificate.der().clone()
     }
 }
@@ -193,10 +201,9 @@ fn chain_refusal(chain: &[&Signed], key: &KeyPair, authority: &Signed) -> Option
 
 #[test]
 fn chains() {
-    let ca = || IsCa::Ca(BasicConstraints::Unconstrained);
-    let root = Signed::new("root", ca(), None, |_| {});
-    let middle = Signed::new("middle", ca(), Some(&root), |_| {});
-    let leaf = Signed::new("localhost", IsCa::NoCa, Some(&middle), |_| {});
+    let root = Signed::authority("root");
+    let middle = Signed::new("middle", IsCa::Ca(BasicConstraints::Unconstrained), Some(&root), |_| {});
+    let leaf = Signed::server("localhost", &middle);
     let check =
         |chain: &[&Signed], key: &Signed, authority: &Signed| chain_refusal(chain, &key.key, authority);
     use CertificateError as E;
@@ -211,15 +218,15 @@ fn chains() {
 
     // A certificate for one name signs none for others: embedded-tls's own verifier (0.19) takes this one.
     let other = Signed::new("attacker.example", IsCa::ExplicitNoCa, Some(&root), |_| {});
-    let forged = Signed::new("localhost", IsCa::NoCa, Some(&other), |_| {});
+    let forged = Signed::server("localhost", &other);
     assert_eq!(check(&[&forged, &other], &forged, &root), Some(E::WrongUse));
     let other = Signed::new("attacker.example", IsCa::NoCa, Some(&root), |_| {});
-    let forged = Signed::new("localhost", IsCa::NoCa, Some(&other), |_| {});
+    let forged = Signed::server("localhost", &other);
     assert_eq!(check(&[&forged, &other], &forged, &root), Some(E::WrongUse));
 
     // The same names, other keys.
-    let fake = Signed::new("root", ca(), None, |_| {});
-    let forged = Signed::new("localhost", IsCa::NoCa, Some(&fake), |_| {});
+    let fake = Signed::authority("root");
+    let forged = Signed::server("localhost", &fake);
     assert_eq!(check(&[&forged], &forged, &root), Some(E::BadSignature));
 
     // Whoever has seen the certificate does not have its key.
