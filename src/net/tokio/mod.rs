@@ -1,11 +1,11 @@
 //! Connections in tasks of tokio (feature `tokio`): [`connect_async`],
 //! [`ConnectOptions::connect_async`](crate::ConnectOptions::connect_async),
-//! [`ServerOptions::accept_async`](crate::net::ServerOptions::accept_async).
+//! [`ServerOptions::accept_async`](super::ServerOptions::accept_async).
 //!
 //! The options are those of the blocking connections, and so are errors, limits and total deadlines. Only
 //! [`read_timeout`](crate::ConnectOptions::read_timeout) and
 //! [`write_timeout`](crate::ConnectOptions::write_timeout) do not count here: put
-//! [`tokio::time::timeout`](::tokio::time::timeout) around a call, which loses nothing by it.
+//! `tokio::time::timeout` around a call, which loses nothing by it.
 //!
 //! [`WebSocket`] is the connection; [`WebSocket::split`] makes two halves of it for two tasks, and
 //! [`WebSocket::into_stream`] a `Stream` and `Sink`, as code that was written for tokio-tungstenite has them.
