@@ -20,7 +20,6 @@ struct State {
 }
 
 impl Cancel {
-    #[allow(dead_code, reason = "for `App`")]
     pub(super) fn cancel(&self) {
         let wake = {
             let mut state = self.lock();
