@@ -34,6 +34,8 @@ class Client:
             # None: as by default, or none at all
             extensions=None if offer is None else [ClientPerMessageDeflateFactory(**{"client_max_window_bits": None, **offer})],
             compression="deflate" if self.deflate and offer is None else None,
+            # or it reads no pong behind an echo of many frames
+            max_queue=None,
             max_size=MAX_MESSAGE,
             ping_interval=None,
             proxy=None,
