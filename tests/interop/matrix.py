@@ -205,6 +205,7 @@ def run_variants(client, server, serving, options, pair, results, done):
         return None
 
     more = ["--deflate", *(word for variant in chosen for word in ("--variant", variant))]
+    more += [word for part in variants.UNFRAGMENTED for word in ("--skip", part)]
     checks = run_client(client, server, f"ws://127.0.0.1:{relay.port}", more, options, pair, results, seen)
     relay.close()
     return checks
