@@ -86,6 +86,7 @@ impl FrameHeader {
     }
 
     /// Encodes the header at the front of `out`; returns its length, or `None` if `out` is shorter.
+    #[cfg_attr(feature = "std", inline)]
     #[allow(clippy::cast_possible_truncation, reason = "byte by byte")]
     pub fn emit(&self, out: &mut [u8]) -> Option<usize> {
         let len = self.encoded_len();

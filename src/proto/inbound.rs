@@ -89,6 +89,7 @@ const PING: u8 = 8;
 const PONG: u8 = 16;
 
 impl Shown {
+    #[cfg_attr(feature = "std", inline)]
     const fn new(kind: Kind, first: bool, fin: bool) -> Self {
         let kind = match kind {
             Kind::Text => 0,
@@ -99,10 +100,12 @@ impl Shown {
         Self(Flags::new(kind | if first { FIRST } else { 0 } | if fin { FIN } else { 0 }))
     }
 
+    #[cfg_attr(feature = "std", inline)]
     const fn is_control(self) -> bool {
         self.0.has(PING | PONG)
     }
 
+    #[cfg_attr(feature = "std", inline)]
     const fn kind(self) -> Kind {
         if self.0.has(BINARY) {
             Kind::Binary
@@ -587,6 +590,7 @@ impl Inbound {
         usize::try_from(u64::from(high) << 32 | u64::from(low)).unwrap_or(usize::MAX)
     }
 
+    #[cfg_attr(feature = "std", inline)]
     #[allow(clippy::cast_possible_truncation, reason = "the halves")]
     fn set_left(&mut self, left: u64) {
         self.left = [left as u32, (left >> 32) as u32];
