@@ -172,7 +172,7 @@ fn invalid_text_is_known_before_its_message_has_arrived() {
 }
 
 #[test]
-fn the_limit_is_on_what_a_message_becomes() {
+fn row_10_the_limit_is_on_what_a_message_becomes() {
     // 1000 times the same byte, in a few.
     let mut compressed = vec![0; 100];
     let (mut machine, mut window, mut hashes) =
@@ -293,7 +293,7 @@ fn sends_dropped_at_every_await() {
 }
 
 #[test]
-fn what_is_not_to_be_compressed_is_not() {
+fn row_35_what_is_not_to_be_compressed_is_not() {
     for role in ROLES {
         let io = Script::new(&[], 1000).hanging();
         let mut codec = Deflate::new(
@@ -365,7 +365,7 @@ fn connect(answer: &str) -> Result<Option<bool>, Fail> {
 }
 
 #[test]
-fn the_client_follows_its_memory() {
+fn row_11_the_client_follows_its_memory() {
     let extensions = |value: &str| connect(&format!("Sec-WebSocket-Extensions: {value}\r\n"));
     assert_eq!(connect(""), Ok(Some(false)));
     assert_eq!(extensions("permessage-deflate; server_max_window_bits=10"), Ok(Some(true)));
