@@ -160,7 +160,7 @@ fn what_the_caller_sees() {
 
 /// Attack 32.
 #[test]
-fn same_origin() {
+fn row_32_same_origin() {
     let is_same = |host: &str, origin: &str, secure| {
         let same = core::cell::Cell::new(false);
         let request = good(&format!("Origin: {origin}\r\n")).replace("server.example", host);
