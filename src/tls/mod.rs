@@ -10,8 +10,10 @@
 //! #     socket: S, mut rng: impl Random, ca: &[u8], now: u64,
 //! # ) -> Result<(), Error<tls::Error<S::Error>>> {
 //! let (mut read, mut write) = ([0; tls::MAX_READ], [0; 2048]);
-//! let options = tls::Options::new(&[ca], tls::Clock::Now(now));
-//! let tls = tls::Tls::open(socket, "sensor.example", &options, &mut rng, &mut read, &mut write).await?;
+//! let authorities = [ca];
+//! let options = tls::Options::new(&authorities, tls::Clock::Now(now));
+//! let tls = tls::Tls::open(socket, "sensor.example", &options, &mut rng, &mut read, &mut write).await;
+//! let tls = tls.map_err(Error::Io)?;
 //!
 //! let (mut rx, mut tx) = ([0; 1024], [0; 256]);
 //! let request = Request::new("sensor.example", "/feed");
