@@ -323,10 +323,12 @@ fn pongs_confirm_what_has_arrived() {
                 tcp.write_all(&[0x81, 0]).unwrap();
                 assert_eq!(data(&mut tcp).0, 0x88);
                 tcp.write_all(&[0x88, 0]).unwrap();
+                // The answer is there, and the end of the stream not yet.
+                thread::sleep(ms(50));
             }
         })]);
         let mut doubts = None;
-        let _ = app(url)
+        let ended = app(url)
             .keepalive(ms(30), ms(5000))
             .reconnect(Backoff::NEVER)
             .on_open(|ws| ws.send("a").and_then(|()| ws.send("b")))
@@ -341,7 +343,7 @@ fn pongs_confirm_what_has_arrived() {
                 Ok(())
             })
             .run_forever();
-        assert_eq!(doubts, want, "{pong} {close}");
+        assert_eq!(doubts, want, "{pong} {close} {ended:?}");
     }
 }
 

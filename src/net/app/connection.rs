@@ -31,6 +31,8 @@ pub(super) struct Connection {
     /// How many messages were handed to the transport whole, and how many of these the peer is known to have received.
     written: u64,
     confirmed: u64,
+    /// Whether the closing handshake began before the peer's close frame was there; `None` before it.
+    ours_first: Option<bool>,
     /// The user's close, once it is time for it.
     pub(super) closing: Option<(CloseCode, String)>,
 }
@@ -59,6 +61,7 @@ impl Connection {
             received,
             written: 0,
             confirmed: 0,
+            ours_first: None,
             closing: None,
         })
     }
@@ -159,7 +162,9 @@ impl Connection {
     /// Performs the closing handshake; `None` while it waits.
     pub(super) fn close(&mut self) -> Option<Result<CloseInfo, Error>> {
         let (code, reason) = self.closing.as_ref()?;
-        let ours_first = self.ws.close_info().received.is_none();
+        // Known at the first call: at a later one the answer may be there, and the end of the stream not.
+        let received = self.ws.close_info().received;
+        let ours_first = *self.ours_first.get_or_insert(received.is_none());
         match self.ws.close(*code, reason) {
             Err(error) if matches!(error, Error::Io(_)) && error.is_timeout() => {
                 self.readable = false;
