@@ -44,6 +44,11 @@ fuzz_target!(|data: &[u8]| {
             return;
         }
         assert_eq!((&got, got_error), (&expected, error), "in pieces, with {bits} bits");
+        if message.is_empty() {
+            // Some senders leave nothing of an empty message, which the reference does not know.
+            assert_eq!((expected, error), (Vec::new(), None));
+            continue;
+        }
         if comparable {
             let (theirs, end) = reference.inflate(message);
             match (error, end) {
@@ -54,7 +59,6 @@ fuzz_target!(|data: &[u8]| {
                 // It does not refuse all that has to be refused.
                 (Some(_), _) => {}
             }
-            // With nothing in it, a message is nothing to us, and an empty block to it, which comes to the same.
             comparable = error.is_none() && end == End::Open;
         }
         if error.is_some() && takeover {

@@ -172,9 +172,10 @@ impl Inflate {
         }
         if self.begun && !ended {
             // "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message."
-            let (_, len, full) = self.run(&TAIL, window, output.get_mut(produced..).unwrap_or_default())?;
-            // It is an empty block, unless it was taken for data because the message ends inside of another one.
-            if len > 0 || full || self.state != State::Block || !self.bits.is_empty() {
+            // It is an empty block, unless it is taken for data because the message ends inside of another one. Those have
+            // no room, so that it does not depend on the caller's what comes of it.
+            let (_, _, full) = self.run(&TAIL, window, &mut [])?;
+            if full || self.state != State::Block || !self.bits.is_empty() {
                 self.state = State::Failed(InflateError::Truncated);
                 return Err(InflateError::Truncated);
             }
