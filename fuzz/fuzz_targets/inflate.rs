@@ -40,10 +40,15 @@ fuzz_target!(|data: &[u8]| {
             return;
         };
         if got_error == Some(InflateError::Distance) && error != got_error && bits < 15 {
-            assert!(expected.starts_with(&got), "not the beginning of it");
+            // What the call that failed had produced is not told.
+            let beginning = expected.starts_with(&got) || error.is_some() && got.starts_with(&expected);
+            assert!(beginning, "not the beginning of it");
             return;
         }
-        assert_eq!((&got, got_error), (&expected, error), "in pieces, with {bits} bits");
+        assert_eq!(got_error, error, "in pieces, with {bits} bits");
+        // What the call that failed had produced is not told.
+        let failed = error.is_some() && (expected.starts_with(&got) || got.starts_with(&expected));
+        assert!(failed || got == expected, "in pieces, with {bits} bits: {got:?}, whole: {expected:?}");
         if message.is_empty() {
             // Some senders leave nothing of an empty message, which the reference does not know.
             assert_eq!((expected, error), (Vec::new(), None));
