@@ -17,80 +17,97 @@ use crate::ProtocolError;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Validator {
-    /// The beginning of a character whose end has not arrived.
-    started: [u8; 3],
-    len: u8,
+    place: Place,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Place {
+    /// A character.
+    #[default]
+    Start,
+    /// So many bytes of the character that has begun.
+    One,
+    Two,
+    Three,
+    /// What may come after this first byte: the table of RFC 3629 section 4.
+    AfterE0,
+    AfterEd,
+    AfterF0,
+    AfterF4,
 }
 
 impl Validator {
     /// At the start of a text.
     #[must_use]
     pub const fn new() -> Self {
-        Self { started: [0; 3], len: 0 }
+        Self { place: Place::Start }
     }
 
     /// Whether the text may end here: not inside of a character.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.len == 0
+        matches!(self.place, Place::Start)
     }
 
     /// Checks the next bytes of the text.
     ///
     /// # Errors
     /// [`ProtocolError::InvalidUtf8`] if the text so far is no prefix of a valid one.
-    pub fn push(&mut self, mut input: &[u8]) -> Result<(), ProtocolError> {
-        while self.len > 0 {
-            let Some((first, rest)) = input.split_first() else {
-                return Ok(());
-            };
-            input = rest;
-            let [a, b, c] = self.started;
-            let (whole, len) = match self.len {
-                1 => ([a, *first, 0, 0], 2),
-                2 => ([a, b, *first, 0], 3),
-                _ => ([a, b, c, *first], 4),
-            };
-            self.keep(whole.get(..len).unwrap_or_default())?;
-        }
-        self.keep(input)
-    }
-
-    /// Checks `input`, which starts a character, and keeps the character that it ends in the middle of.
-    fn keep(&mut self, input: &[u8]) -> Result<(), ProtocolError> {
-        self.len = 0;
-        let Err((valid, started)) = check(input) else {
-            return Ok(());
-        };
-        if !started {
-            return Err(ProtocolError::InvalidUtf8);
-        }
-        for (to, from) in self.started.iter_mut().zip(input.iter().skip(valid)) {
-            *to = *from;
-            self.len += 1;
+    pub fn push(&mut self, input: &[u8]) -> Result<(), ProtocolError> {
+        #[cfg(feature = "std")]
+        let input = self.skip(input)?;
+        for byte in input {
+            self.step(*byte)?;
         }
         Ok(())
     }
-}
 
-/// How far `input` is valid, and whether what follows is the beginning of a character.
-#[cfg(feature = "std")]
-fn check(input: &[u8]) -> Result<(), (usize, bool)> {
-    // The validator that only says yes or no is the fastest, and the answer is most often yes.
-    if text(input).is_ok() {
-        return Ok(());
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn step(&mut self, byte: u8) -> Result<(), ProtocolError> {
+        let (allowed, next) = match self.place {
+            Place::Start => (
+                0..=0xFF,
+                match byte {
+                    ..0x80 => Place::Start,
+                    0xC2..0xE0 => Place::One,
+                    0xE0 => Place::AfterE0,
+                    0xED => Place::AfterEd,
+                    0xE1..0xF0 => Place::Two,
+                    0xF0 => Place::AfterF0,
+                    0xF1..0xF4 => Place::Three,
+                    0xF4 => Place::AfterF4,
+                    _ => return Err(ProtocolError::InvalidUtf8),
+                },
+            ),
+            Place::One => (0x80..=0xBF, Place::Start),
+            Place::Two => (0x80..=0xBF, Place::One),
+            Place::Three => (0x80..=0xBF, Place::Two),
+            Place::AfterE0 => (0xA0..=0xBF, Place::One),
+            Place::AfterEd => (0x80..=0x9F, Place::One),
+            Place::AfterF0 => (0x90..=0xBF, Place::Two),
+            Place::AfterF4 => (0x80..=0x8F, Place::Two),
+        };
+        self.place = next;
+        if allowed.contains(&byte) { Ok(()) } else { Err(ProtocolError::InvalidUtf8) }
     }
-    match simdutf8::compat::from_utf8(input) {
-        Ok(_) => Ok(()),
-        Err(error) => Err((error.valid_up_to(), error.error_len().is_none())),
-    }
-}
 
-#[cfg(not(feature = "std"))]
-fn check(input: &[u8]) -> Result<(), (usize, bool)> {
-    match str::from_utf8(input) {
-        Ok(_) => Ok(()),
-        Err(error) => Err((error.valid_up_to(), error.error_len().is_none())),
+    /// Checks all of `input` but a character that it ends in the middle of, which is returned.
+    #[cfg(feature = "std")]
+    fn skip<'i>(&mut self, mut input: &'i [u8]) -> Result<&'i [u8], ProtocolError> {
+        while let (false, [byte, rest @ ..]) = (self.is_complete(), input) {
+            self.step(*byte)?;
+            input = rest;
+        }
+        // The validator that only says yes or no is the fastest, and the answer is most often yes.
+        if text(input).is_ok() {
+            return Ok(&[]);
+        }
+        match simdutf8::compat::from_utf8(input) {
+            Ok(_) => Ok(&[]),
+            Err(error) => Ok(input.get(error.valid_up_to()..).unwrap_or_default()),
+        }
     }
 }
 

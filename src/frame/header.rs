@@ -1,9 +1,3 @@
-use nom::{
-    IResult, Parser,
-    bytes::streaming::take,
-    number::streaming::{be_u8, be_u16, be_u64},
-};
-
 use super::{MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, Status};
 use crate::ProtocolError;
 
@@ -56,19 +50,30 @@ impl FrameHeader {
     /// # Errors
     /// The rule of section 5 that the header breaks, known as soon as its first two bytes are there where they suffice.
     pub fn parse(input: &[u8], rules: Rules) -> Result<Status<(Self, usize)>, ProtocolError> {
-        let Ok((rest, (first, second))) = octets(input) else {
+        let [first, second, rest @ ..] = input else {
             return Ok(Status::Partial);
         };
-        let opcode = check(first, second, rules)?;
-        let Ok((rest, (payload_len, masking_key))) = lengths(rest, second) else {
+        let opcode = check(*first, *second, rules)?;
+        let (extended, minimal) = match second & 0x7F {
+            126 => (2, 126),
+            127 => (8, 0x1_0000),
+            _ => (0, 0),
+        };
+        let Some((extended, rest)) = rest.split_at_checked(extended) else {
+            return Ok(Status::Partial);
+        };
+        let payload_len = match extended {
+            [] => u64::from(second & 0x7F),
+            bytes => bytes.iter().fold(0, |len, byte| len << 8 | u64::from(*byte)),
+        };
+        let (masking_key, rest) = if second & 0x80 == 0 {
+            (None, rest)
+        } else if let Some((key, rest)) = rest.split_first_chunk() {
+            (Some(*key), rest)
+        } else {
             return Ok(Status::Partial);
         };
         // "the minimal number of bytes MUST be used to encode the length"
-        let minimal = match second & 0x7F {
-            126 => 126,
-            127 => 0x1_0000,
-            _ => 0,
-        };
         if payload_len < minimal {
             return Err(ProtocolError::NonMinimalLength);
         }
@@ -81,34 +86,34 @@ impl FrameHeader {
     }
 
     /// Encodes the header at the front of `out`; returns its length, or `None` if `out` is shorter.
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "each arm's pattern bounds the length")]
+    #[allow(clippy::cast_possible_truncation, reason = "byte by byte")]
     pub fn emit(&self, out: &mut [u8]) -> Option<usize> {
-        fn put<const N: usize>(out: &mut [u8], bytes: [u8; N]) -> Option<usize> {
-            *out.first_chunk_mut()? = bytes;
-            Some(N)
+        let len = self.encoded_len();
+        let [first, second, rest @ ..] = out.get_mut(..len)? else {
+            return None;
+        };
+        *first = (self.fin as u8) << 7 | (self.rsv & 7) << 4 | self.opcode as u8;
+        *second = 0;
+        let rest = match self.masking_key {
+            Some(key) => {
+                *second = 0x80;
+                let (rest, end) = rest.split_last_chunk_mut()?;
+                *end = key;
+                rest
+            }
+            None => rest,
+        };
+        *second |= match rest.len() {
+            0 => self.payload_len as u8,
+            2 => 126,
+            _ => 127,
+        };
+        let mut payload_len = self.payload_len;
+        for byte in rest.iter_mut().rev() {
+            *byte = payload_len as u8;
+            payload_len >>= 8;
         }
-        let first = (self.fin as u8) << 7 | (self.rsv & 7) << 4 | self.opcode as u8;
-        match (self.payload_len, self.masking_key) {
-            (n @ 0..=125, None) => put(out, [first, n as u8]),
-            (n @ 0..=125, Some([a, b, c, d])) => put(out, [first, 0x80 | n as u8, a, b, c, d]),
-            (n @ 126..=0xFFFF, None) => {
-                let [x, y] = (n as u16).to_be_bytes();
-                put(out, [first, 126, x, y])
-            }
-            (n @ 126..=0xFFFF, Some([a, b, c, d])) => {
-                let [x, y] = (n as u16).to_be_bytes();
-                put(out, [first, 0x80 | 126, x, y, a, b, c, d])
-            }
-            (n, None) => {
-                let [o, p, q, r, s, t, u, v] = n.to_be_bytes();
-                put(out, [first, 127, o, p, q, r, s, t, u, v])
-            }
-            (n, Some([a, b, c, d])) => {
-                let [o, p, q, r, s, t, u, v] = n.to_be_bytes();
-                put(out, [first, 0x80 | 127, o, p, q, r, s, t, u, v, a, b, c, d])
-            }
-        }
+        Some(len)
     }
 
     /// Length of the encoded header, in bytes.
@@ -147,23 +152,6 @@ fn check(first: u8, second: u8, rules: Rules) -> Result<Opcode, ProtocolError> {
         (true, false) => Err(ProtocolError::MaskForbidden),
         _ => Ok(opcode),
     }
-}
-
-fn octets(input: &[u8]) -> IResult<&[u8], (u8, u8), ()> {
-    (be_u8, be_u8).parse(input)
-}
-
-fn lengths(input: &[u8], second: u8) -> IResult<&[u8], (u64, Option<MaskingKey>), ()> {
-    let (input, len) = match second & 0x7F {
-        126 => be_u16.map(u64::from).parse(input)?,
-        127 => be_u64.parse(input)?,
-        len => (input, u64::from(len)),
-    };
-    if second & 0x80 == 0 {
-        return Ok((input, (len, None)));
-    }
-    let (input, key) = take(4usize).parse(input)?;
-    Ok((input, (len, key.try_into().ok())))
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ const WIDE: usize = 256;
 #[cfg(feature = "std")]
 static LEVEL: std::sync::LazyLock<fearless_simd::Level> = std::sync::LazyLock::new(fearless_simd::Level::new);
 
+#[cfg(feature = "std")]
 #[inline(always)]
 fn mask(data: &mut [u8], key: MaskingKey) {
     let (words, rest) = data.as_chunks_mut();
@@ -55,6 +56,7 @@ fn mask(data: &mut [u8], key: MaskingKey) {
     }
 }
 
+#[cfg(feature = "std")]
 #[inline(always)]
 fn mask_copy(to: &mut [u8], from: &[u8], key: MaskingKey) {
     let (to_words, to_rest) = to.as_chunks_mut();
@@ -68,16 +70,35 @@ fn mask_copy(to: &mut [u8], from: &[u8], key: MaskingKey) {
 }
 
 /// The loops take words; the optimizer makes vectors of them where there are any.
+#[cfg(feature = "std")]
 #[inline(always)]
 fn xor(word: [u8; 4], key: MaskingKey) -> [u8; 4] {
     (u32::from_ne_bytes(word) ^ u32::from_ne_bytes(key)).to_ne_bytes()
 }
 
+// Without vectors, in a tenth of the flash: the key turns in a register.
+#[cfg(not(feature = "std"))]
+#[allow(clippy::cast_possible_truncation, reason = "the lowest byte is the mask")]
+fn mask(data: &mut [u8], key: MaskingKey) {
+    let mut key = u32::from_le_bytes(key);
+    for byte in data {
+        *byte ^= key as u8;
+        key = key.rotate_right(8);
+    }
+}
+
+#[cfg(not(feature = "std"))]
+fn mask_copy(to: &mut [u8], from: &[u8], key: MaskingKey) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    mask(to, key);
+}
+
 /// The key as it applies from byte `offset` of the payload on.
 #[allow(clippy::cast_possible_truncation, reason = "two bits")]
-pub(crate) fn rotate(mut key: MaskingKey, offset: u64) -> MaskingKey {
-    key.rotate_left((offset & 3) as usize);
-    key
+pub(crate) const fn rotate(key: MaskingKey, offset: u64) -> MaskingKey {
+    u32::from_le_bytes(key).rotate_right((offset as u32 & 3) * 8).to_le_bytes()
 }
 
 #[cfg(test)]
