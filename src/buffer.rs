@@ -1,5 +1,9 @@
 //! Storage for what is received and sent.
 
+#[cfg(not(feature = "std"))]
+use core::cell::Cell;
+use core::ops::Range;
+
 /// Memory that a connection receives into or sends from.
 ///
 /// `[u8; N]`, `&mut [u8]`, `Box<[u8]>` and whatever else lends bytes are buffers of a fixed size.
@@ -69,3 +73,22 @@ impl Buffer for Growing {
 
 #[cfg(feature = "std")]
 format_by_name!("Growing", [] Growing);
+
+/// Moves bytes towards the front; does nothing for a range that is not there.
+#[cfg(feature = "std")]
+pub(crate) fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
+    if to < from.start && from.start <= from.end && from.end <= bytes.len() {
+        bytes.copy_within(from, to);
+    }
+}
+
+// `memmove`, which `copy_within` calls, is as large as all of the receiving direction.
+#[cfg(not(feature = "std"))]
+#[inline(never)]
+pub(crate) fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
+    let bytes = Cell::from_mut(bytes).as_slice_of_cells();
+    let (Some(to), Some(from)) = (bytes.get(to..), bytes.get(from)) else { return };
+    for (to, from) in to.iter().zip(from) {
+        to.set(from.get());
+    }
+}

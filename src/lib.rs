@@ -64,4 +64,4 @@ pub use random::{Random, Unmasked};
 
 // A budget: what a connection costs on a microcontroller beside its buffers, source of keys and transport.
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<blocking::WebSocket<(), (), (), ()>>() <= 136);
+const _: () = assert!(size_of::<blocking::WebSocket<(), (), (), ()>>() <= 100);

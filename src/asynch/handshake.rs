@@ -5,7 +5,9 @@ use crate::{
     Buffer, Config, Error, Random, Request, Role, Unmasked,
     blocking::Refused,
     extension::{Codec, Plain},
-    handshake::{ClientHandshake, HeadLine, RequestHead, Response, ServerHandshake, ServerStep, Step},
+    handshake::{
+        ClientHandshake, HeadLine, RequestHead, Response, Secret, ServerHandshake, ServerStep, Step,
+    },
     proto::Session,
 };
 
@@ -48,13 +50,10 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: C
     #[cfg_attr(not(feature = "deflate"), allow(unused_mut))] mut codec: C,
     mut observe: impl FnMut(HeadLine<'_>),
 ) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
-    let mut handshake = match Session::check_buffers(rx.bytes(), tx.bytes())
-        .map_err(Error::from)
-        .and_then(|()| ClientHandshake::new(request, &mut random).map_err(Error::from))
-    {
-        Ok(handshake) => handshake,
-        Err(error) => return Err(Refused { error, rx, body: 0..0 }),
-    };
+    if let Err(error) = Session::check_buffers(rx.bytes(), tx.bytes()) {
+        return Err(Refused { error: error.into(), rx, body: 0..0 });
+    }
+    let mut handshake = ClientHandshake::begin(request, Secret::new(&mut random));
     #[cfg(feature = "deflate")]
     match codec.config() {
         Ok(config) => handshake.set_deflate(config),
@@ -67,9 +66,9 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: C
     if let Some(negotiated) = handshake.negotiated() {
         codec.agree(negotiated);
     }
-    let session = Session::with_early(Role::Client, &request.config, handshake.early());
-    let subprotocol = handshake.subprotocol().and_then(|index| u8::try_from(index).ok());
-    Ok(WebSocket { io, session, random, rx, tx, codec, subprotocol })
+    let mut session = Session::with_early(Role::Client, &request.config, handshake.early());
+    session.set_subprotocol(handshake.subprotocol());
+    Ok(WebSocket { io, session, random, rx, tx, codec })
 }
 
 async fn run<T: Read + Write>(
@@ -169,5 +168,5 @@ pub async fn accept_with<'a, T: Read + Write, R: Buffer, W: Buffer, C: Codec>(
         codec.agree(negotiated);
     }
     let session = Session::with_early(Role::Server, config, handshake.early());
-    Ok(WebSocket { io, session, random: Unmasked, rx, tx, codec, subprotocol: None })
+    Ok(WebSocket { io, session, random: Unmasked, rx, tx, codec })
 }

@@ -23,7 +23,7 @@ pub use split::{Reader, Split, Writer};
 use crate::{
     Buffer, CloseCode, Closed, Error, Kind, Message, MisuseError, Part, Random,
     extension::{Codec, Encoder, Plain},
-    proto::{Failure, Mode, Session, Step},
+    proto::{Act, Failure, Mode, Outgoing, Session, Want},
 };
 
 /// A WebSocket connection over the transport `T`, with masking keys from `G`, the receive buffer `R` and the send
@@ -36,7 +36,6 @@ pub struct WebSocket<T, G, R, W, C = Plain> {
     rx: R,
     tx: W,
     codec: C,
-    subprotocol: Option<u8>,
 }
 
 impl<T, G, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
@@ -47,13 +46,13 @@ impl<T, G, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// [`MisuseError::BufferTooSmall`].
     pub fn from_parts(io: T, session: Session, random: G, rx: R, tx: W) -> Result<Self, MisuseError> {
         Session::check_buffers(rx.bytes(), tx.bytes())?;
-        Ok(Self { io, session, random, rx, tx, codec: Plain::NEW, subprotocol: None })
+        Ok(Self { io, session, random, rx, tx, codec: Plain::NEW })
     }
 
     /// The same connection with a codec that was negotiated for it, before anything is received or sent.
     pub fn with_codec<C: Codec>(self, codec: C) -> WebSocket<T, G, R, W, C> {
-        let Self { io, session, random, rx, tx, subprotocol, codec: _ } = self;
-        WebSocket { io, session, random, rx, tx, codec, subprotocol }
+        let Self { io, session, random, rx, tx, codec: _ } = self;
+        WebSocket { io, session, random, rx, tx, codec }
     }
 }
 
@@ -110,15 +109,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     }
 
     pub(crate) async fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
-        loop {
-            let (rx, tx, decoder) = (self.rx.bytes_mut(), self.tx.bytes_mut(), self.codec.both().0);
-            let step = self.session.poll(rx, tx, &mut self.random, decoder, mode)?;
-            match step {
-                Step::Part => return Ok(()),
-                Step::Closed(closed) => return Err(Error::Closed(closed)),
-                step => self.act_or_defer(step).await?,
-            }
-        }
+        self.drive(&Want::Receive(mode)).await
     }
 
     /// Sends a message: text from a `&str`, binary from bytes, or a ping or pong as a [`Message`].
@@ -133,7 +124,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// Either none of the message was taken, or [`Session::interrupted`] tells how much: go on with
     /// [`resume_send`](Self::resume_send), which also knows when there is nothing left to do.
     pub async fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.send_with(&message.into(), false, true).await
+        self.send_with(message.into(), false, true).await
     }
 
     /// Goes on with a `send` or `feed` that did not return `Ok`, given the same message; sends all of it if nothing
@@ -145,7 +136,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Cancel safety
     /// Like [`send`](Self::send).
     pub async fn resume_send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.send_with(&message.into(), true, true).await
+        self.send_with(message.into(), true, true).await
     }
 
     /// Puts a message in the send buffer, for a later [`flush`](Self::flush), `send` or `recv` to write: several small
@@ -157,17 +148,17 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Cancel safety
     /// Like [`send`](Self::send); a message that fits in the send buffer is taken whole or not at all.
     pub async fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.send_with(&message.into(), false, false).await
+        self.send_with(message.into(), false, false).await
     }
 
     async fn send_with(
         &mut self,
-        message: &Message<'_>,
+        message: Message<'_>,
         resume: bool,
         flush: bool,
     ) -> Result<(), Error<T::Error>> {
-        self.start_sending(message, resume)?;
-        self.go_on_sending(message, flush).await
+        self.start_sending(&message, resume)?;
+        self.go_on_sending(&message, flush).await
     }
 
     /// The beginning of `send` and `feed`, or of going on with them.
@@ -181,13 +172,8 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
         message: &Message<'_>,
         flush: bool,
     ) -> Result<(), Error<T::Error>> {
-        loop {
-            let (tx, encoder) = (self.tx.bytes_mut(), self.codec.both().1);
-            match self.session.poll_send(tx, &mut self.random, encoder, message, flush)? {
-                Step::Done => return Ok(()),
-                step => self.act(step).await?,
-            }
-        }
+        let out = Outgoing::from(*message);
+        self.drive(&if flush { Want::Send(&out) } else { Want::Feed(&out) }).await
     }
 
     /// Sends a part of a message; `fin` says that it is the last. All parts have the kind of the first.
@@ -241,13 +227,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
         data: &[u8],
         fin: bool,
     ) -> Result<(), Error<T::Error>> {
-        loop {
-            let (tx, encoder) = (self.tx.bytes_mut(), self.codec.both().1);
-            match self.session.poll_part(tx, &mut self.random, encoder, kind, data, fin)? {
-                Step::Done => return Ok(()),
-                step => self.act(step).await?,
-            }
-        }
+        self.drive(&Want::Send(&Outgoing { kind, data, fin, part: true })).await
     }
 
     /// Writes and flushes all that is in the send buffer.
@@ -274,12 +254,34 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// Call it again: it goes on where it stopped.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error<T::Error>> {
         self.session.start_close(code, reason)?;
+        match self.drive(&Want::Close(code, reason)).await {
+            Err(Error::Closed(closed)) => Ok(closed),
+            other => other.map(|()| self.session.closed()),
+        }
+    }
+
+    /// Does what the session asks for, up to what is wanted.
+    async fn drive(&mut self, want: &Want<'_>) -> Result<(), Error<T::Error>> {
         loop {
-            let (rx, tx, decoder) = (self.rx.bytes_mut(), self.tx.bytes_mut(), self.codec.both().0);
-            match self.session.poll_close(rx, tx, &mut self.random, decoder, code, reason)? {
-                Step::Closed(closed) => return Ok(closed),
-                step => match self.act_or_defer(step).await {
-                    Err(Error::Closed(closed)) => return Ok(closed),
+            let (rx, tx, (decoder, encoder)) = (self.rx.bytes_mut(), self.tx.bytes_mut(), self.codec.both());
+            match self.session.advance(rx, tx, &mut self.random, decoder, encoder, want) {
+                Act::Part | Act::Done => return Ok(()),
+                Act::Receive => {
+                    let space = self.session.space(self.rx.bytes_mut());
+                    let n = self.io.read(space).await.map_err(|error| io_error(&self.session, error))?;
+                    self.session.received(n, self.rx.bytes().len())?;
+                }
+                Act::Grow => {
+                    if !self.rx.grow() {
+                        self.session.overflow();
+                    }
+                }
+                act => match write(&mut self.io, &mut self.session, &mut self.tx, act).await {
+                    // Reading may go on where writing has to wait.
+                    Err(Error::Io(error))
+                        if want.reads()
+                            && error.kind() == ErrorKind::TimedOut
+                            && self.session.defer_transmit() => {}
                     other => other?,
                 },
             }
@@ -291,65 +293,35 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     pub(crate) async fn send_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<T::Error>> {
         self.session.start_close(code, reason)?;
         loop {
-            match self.session.poll_send_close(self.tx.bytes_mut(), &mut self.random, code, reason)? {
-                Step::Done => return Ok(()),
-                step => self.act(step).await?,
+            let put = self.session.put_close(self.tx.bytes_mut(), &mut self.random, code, reason);
+            self.drive(&Want::Flush).await?;
+            if put {
+                return Ok(());
             }
         }
-    }
-
-    /// Reading may go on where writing has to wait.
-    async fn act_or_defer(&mut self, step: Step) -> Result<(), Error<T::Error>> {
-        match self.act(step).await {
-            Err(Error::Io(error))
-                if step.is_write()
-                    && error.kind() == ErrorKind::TimedOut
-                    && self.session.defer_transmit() =>
-            {
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    async fn act(&mut self, step: Step) -> Result<(), Error<T::Error>> {
-        match step {
-            Step::Receive => {
-                let space = self.session.space(self.rx.bytes_mut());
-                let n = self.io.read(space).await.map_err(|error| io_error(&self.session, error))?;
-                self.session.received(n, self.rx.bytes().len())?;
-            }
-            Step::Grow => {
-                if !self.rx.grow() {
-                    self.session.overflow();
-                }
-            }
-            step => write(&mut self.io, &mut self.session, &mut self.tx, step).await?,
-        }
-        Ok(())
     }
 }
 
-/// The steps that need no receive buffer.
+/// What needs no receive buffer.
 async fn write<T: Write, W: Buffer>(
     io: &mut T,
     session: &mut Session,
     tx: &mut W,
-    step: Step,
+    act: Act,
 ) -> Result<(), Error<T::Error>> {
-    match step {
-        Step::Transmit => {
+    match act {
+        Act::Transmit => {
             let n = io.write(session.pending(tx.bytes())).await.map_err(|error| io_error(session, error))?;
             if n == 0 {
                 return Err(Error::WriteZero);
             }
             session.sent(n)?;
         }
-        Step::Flush => {
+        Act::Flush => {
             io.flush().await.map_err(|error| io_error(session, error))?;
             session.flushed();
         }
-        _ => {}
+        act => return Err(session.failure(act).into()),
     }
     Ok(())
 }
@@ -361,9 +333,9 @@ async fn flush<T: Write, W: Buffer>(
     random: &mut impl Random,
 ) -> Result<(), Error<T::Error>> {
     loop {
-        match session.poll_flush(tx.bytes_mut(), random)? {
-            Step::Done => return Ok(()),
-            step => write(io, session, tx, step).await?,
+        match session.advance(&mut [], tx.bytes_mut(), random, &mut (), &mut (), &Want::Flush) {
+            Act::Done => return Ok(()),
+            act => write(io, session, tx, act).await?,
         }
     }
 }
@@ -380,7 +352,7 @@ impl<T, G, R: Buffer, W, C> WebSocket<T, G, R, W, C> {
     /// Which of the subprotocols of the request the server chose, by its place in the list.
     #[must_use]
     pub fn subprotocol(&self) -> Option<usize> {
-        self.subprotocol.map(usize::from)
+        self.session.subprotocol()
     }
 
     /// The reason in the peer's close frame; empty if there was none.

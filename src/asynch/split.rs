@@ -12,7 +12,7 @@ use super::WebSocket;
 use crate::{
     Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
     extension::{Codec, Encoder, Plain},
-    proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Step, cut},
+    proto::{Act, Control, Inbound, Mode, Outbound, Outgoing, Session, cut},
 };
 
 impl<T, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G, R, W, C> {
@@ -175,21 +175,21 @@ impl<WIo: Write, G: Random, E> Turn<'_, '_, WIo, G, E> {
             return Ok(());
         };
         loop {
-            let step =
-                shared.with(|control| out.outbound.poll(out.data, shared.slot, out.random, control))?;
-            match step {
-                Some(Step::Transmit) => {
+            let act = shared.with(|control| out.outbound.poll(out.data, shared.slot, out.random, control));
+            match act {
+                Act::Transmit => {
                     let pending = out.data.get(out.outbound.range()).unwrap_or_default();
                     match out.io.write(pending).await.map_err(Error::Io)? {
                         0 => return Err(Error::WriteZero),
                         n => out.outbound.sent(n)?,
                     }
                 }
-                Some(_) => {
+                Act::Flush => {
                     out.io.flush().await.map_err(Error::Io)?;
                     out.outbound.flushed();
                 }
-                None => return Ok(()),
+                Act::Done => return Ok(()),
+                act => return Err(shared.with(|control| act.failure(&control.closing)).into()),
             }
         }
     }
@@ -267,10 +267,11 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec>
                 }
             }
             let (inbound, decoder, rx) = (&mut *self.inbound, &mut *self.decoder, self.rx.bytes_mut());
-            match shared.with(|control| inbound.receive(rx, shared.slot, control, decoder, mode))? {
-                Some(Step::Part) => return Ok(()),
-                Some(Step::Receive) => self.read().await?,
-                Some(Step::Grow) if !self.rx.grow() => {
+            match shared.with(|control| inbound.receive(rx, shared.slot, control, decoder, mode)) {
+                Act::Part => return Ok(()),
+                Act::Receive => self.read().await?,
+                act @ Act::Misplaced => return Err(act.failure(&shared.control.get().closing).into()),
+                Act::Grow if !self.rx.grow() => {
                     shared.with(|control| {
                         self.inbound.fail(&mut control.closing, ProtocolError::MessageTooLarge)
                     });
@@ -384,7 +385,10 @@ impl<WIo: Write, G: Random, C: Codec> Writer<'_, '_, WIo, G, C> {
                     started = true;
                 }
                 let Out { outbound, data, random, encoder, .. } = sending;
-                Ok::<_, Failure>(outbound.put(data, *random, control, *encoder, out)?)
+                match outbound.put(data, *random, control, *encoder, out) {
+                    act @ Act::Refused => Err(act.failure(&control.closing)),
+                    act => Ok(act == Act::Done),
+                }
             });
             let complete = put.transpose()?.unwrap_or_default();
             turn.drain().await?;

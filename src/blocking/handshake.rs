@@ -1,10 +1,14 @@
+use core::ops::Range;
+
 use embedded_io::{Read, Write};
 
 use super::WebSocket;
 use crate::{
     Buffer, Config, Error, Random, Request, Role, Unmasked,
     extension::{Codec, Plain},
-    handshake::{ClientHandshake, HeadLine, RequestHead, Response, ServerHandshake, ServerStep, Step},
+    handshake::{
+        ClientHandshake, HeadLine, RequestHead, Response, Secret, ServerHandshake, ServerStep, Step,
+    },
     proto::Session,
 };
 
@@ -34,7 +38,7 @@ pub struct Refused<E, R> {
     /// The receive buffer. For [`HandshakeError::Status`](crate::HandshakeError::Status) it holds the beginning of the response's body.
     pub rx: R,
     /// Where in `rx` the body lies.
-    pub body: core::ops::Range<usize>,
+    pub body: Range<usize>,
 }
 
 impl<E, R> From<Refused<E, R>> for Error<E> {
@@ -56,31 +60,49 @@ pub fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
     mut random: G,
     mut rx: R,
     mut tx: W,
-    #[cfg_attr(not(feature = "deflate"), allow(unused_mut))] mut codec: C,
+    mut codec: C,
     mut observe: impl FnMut(HeadLine<'_>),
 ) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
-    let mut handshake = match Session::check_buffers(rx.bytes(), tx.bytes())
-        .map_err(Error::from)
-        .and_then(|()| ClientHandshake::new(request, &mut random).map_err(Error::from))
-    {
-        Ok(handshake) => handshake,
-        Err(error) => return Err(Refused { error, rx, body: 0..0 }),
-    };
+    if let Err(error) = Session::check_buffers(rx.bytes(), tx.bytes()) {
+        return Err(Refused { error: error.into(), rx, body: 0..0 });
+    }
+    let secret = Secret::new(&mut random);
+    let (early, result) =
+        shake(&mut io, request, secret, rx.bytes_mut(), tx.bytes_mut(), &mut codec, &mut observe);
+    match result {
+        Ok(subprotocol) => {
+            let mut session = Session::with_early(Role::Client, &request.config, early);
+            session.set_subprotocol(subprotocol);
+            Ok(WebSocket { io, session, random, rx, tx, codec })
+        }
+        Err(error) => Err(Refused { error, rx, body: early }),
+    }
+}
+
+/// The handshake, on a stack of its own: where the rest of the head lies, and the subprotocol.
+#[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
+#[cfg_attr(not(feature = "std"), inline(never))]
+fn shake<T: Read + Write, C: Codec>(
+    io: &mut T,
+    request: &Request<'_>,
+    secret: Secret,
+    rx: &mut [u8],
+    tx: &mut [u8],
+    #[cfg_attr(not(feature = "deflate"), expect(unused))] codec: &mut C,
+    observe: &mut impl FnMut(HeadLine<'_>),
+) -> (Range<usize>, Result<Option<usize>, Error<T::Error>>) {
+    let mut handshake = ClientHandshake::begin(request, secret);
     #[cfg(feature = "deflate")]
     match codec.config() {
         Ok(config) => handshake.set_deflate(config),
-        Err(error) => return Err(Refused { error: error.into(), rx, body: 0..0 }),
+        Err(error) => return (0..0, Err(error.into())),
     }
-    if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), &mut observe) {
-        return Err(Refused { error, rx, body: handshake.early() });
-    }
+    let result = run(io, &mut handshake, rx, tx, observe);
     #[cfg(feature = "deflate")]
-    if let Some(negotiated) = handshake.negotiated() {
+    if let (Ok(()), Some(negotiated)) = (&result, handshake.negotiated()) {
         codec.agree(negotiated);
     }
-    let session = Session::with_early(Role::Client, &request.config, handshake.early());
-    let subprotocol = handshake.subprotocol().and_then(|index| u8::try_from(index).ok());
-    Ok(WebSocket { io, session, random, rx, tx, codec, subprotocol })
+    (handshake.early(), result.map(|()| handshake.subprotocol()))
 }
 
 fn run<T: Read + Write>(
@@ -174,5 +196,5 @@ pub fn accept_with<'a, T: Read + Write, R: Buffer, W: Buffer, C: Codec>(
         codec.agree(negotiated);
     }
     let session = Session::with_early(Role::Server, config, handshake.early());
-    Ok(WebSocket { io, session, random: Unmasked, rx, tx, codec, subprotocol: None })
+    Ok(WebSocket { io, session, random: Unmasked, rx, tx, codec })
 }

@@ -25,7 +25,7 @@ pub use split::{Halves, Reader, Writer};
 use crate::{
     Buffer, CloseCode, Closed, Error, Kind, Message, MisuseError, Part, Random,
     extension::{Codec, Encoder, Plain},
-    proto::{Mode, Session, Step},
+    proto::{Act, Mode, Outgoing, Session, Want},
 };
 
 /// A WebSocket connection over the transport `T`, with masking keys from `G`, the receive buffer `R` and the send
@@ -38,7 +38,6 @@ pub struct WebSocket<T, G, R, W, C = Plain> {
     rx: R,
     tx: W,
     codec: C,
-    subprotocol: Option<u8>,
 }
 
 impl<T, G, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
@@ -49,13 +48,13 @@ impl<T, G, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// [`MisuseError::BufferTooSmall`].
     pub fn from_parts(io: T, session: Session, random: G, rx: R, tx: W) -> Result<Self, MisuseError> {
         Session::check_buffers(rx.bytes(), tx.bytes())?;
-        Ok(Self { io, session, random, rx, tx, codec: Plain::NEW, subprotocol: None })
+        Ok(Self { io, session, random, rx, tx, codec: Plain::NEW })
     }
 
     /// The same connection with a codec that was negotiated for it, before anything is received or sent.
     pub fn with_codec<C: Codec>(self, codec: C) -> WebSocket<T, G, R, W, C> {
-        let Self { io, session, random, rx, tx, subprotocol, codec: _ } = self;
-        WebSocket { io, session, random, rx, tx, codec, subprotocol }
+        let Self { io, session, random, rx, tx, codec: _ } = self;
+        WebSocket { io, session, random, rx, tx, codec }
     }
 }
 
@@ -103,15 +102,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     }
 
     pub(crate) fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
-        loop {
-            let (rx, tx, decoder) = (self.rx.bytes_mut(), self.tx.bytes_mut(), self.codec.both().0);
-            let step = self.session.poll(rx, tx, &mut self.random, decoder, mode)?;
-            match step {
-                Step::Part => return Ok(()),
-                Step::Closed(closed) => return Err(Error::Closed(closed)),
-                step => self.act_or_defer(step)?,
-            }
-        }
+        self.drive(&Want::Receive(mode))
     }
 
     /// Sends a message: text from a `&str`, binary from bytes, or a ping or pong as a [`Message`].
@@ -122,7 +113,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// [`Error::Misuse`] if it may not be sent now; otherwise how the connection ended. After a time-out,
     /// [`resume_send`](Self::resume_send) goes on.
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.send_with(&message.into(), false, true)
+        self.send_with(message.into(), false, true)
     }
 
     /// Goes on with a `send` or `feed` that did not return `Ok`, given the same message; sends all of it if nothing
@@ -131,7 +122,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Errors
     /// Like [`send`](Self::send); [`MisuseError::NotTheSameMessage`] where that shows.
     pub fn resume_send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.send_with(&message.into(), true, true)
+        self.send_with(message.into(), true, true)
     }
 
     /// Puts a message in the send buffer, for a later [`flush`](Self::flush), `send` or `recv` to write: several small
@@ -140,18 +131,13 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Errors
     /// Like [`send`](Self::send).
     pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.send_with(&message.into(), false, false)
+        self.send_with(message.into(), false, false)
     }
 
-    fn send_with(&mut self, message: &Message<'_>, resume: bool, flush: bool) -> Result<(), Error<T::Error>> {
-        self.session.start_send(self.codec.both().1, message, resume)?;
-        loop {
-            let (tx, encoder) = (self.tx.bytes_mut(), self.codec.both().1);
-            match self.session.poll_send(tx, &mut self.random, encoder, message, flush)? {
-                Step::Done => return Ok(()),
-                step => self.act(step)?,
-            }
-        }
+    fn send_with(&mut self, message: Message<'_>, resume: bool, flush: bool) -> Result<(), Error<T::Error>> {
+        let out = Outgoing::from(message);
+        self.session.start(self.codec.both().1, &out, resume)?;
+        self.drive(&if flush { Want::Send(&out) } else { Want::Feed(&out) })
     }
 
     /// Sends a part of a message; `fin` says that it is the last. All parts have the kind of the first.
@@ -171,14 +157,9 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     }
 
     fn part_with(&mut self, kind: Kind, data: &[u8], fin: bool, resume: bool) -> Result<(), Error<T::Error>> {
-        self.session.start_part(self.codec.both().1, kind, data, fin, resume)?;
-        loop {
-            let (tx, encoder) = (self.tx.bytes_mut(), self.codec.both().1);
-            match self.session.poll_part(tx, &mut self.random, encoder, kind, data, fin)? {
-                Step::Done => return Ok(()),
-                step => self.act(step)?,
-            }
-        }
+        let out = Outgoing { kind, data, fin, part: true };
+        self.session.start(self.codec.both().1, &out, resume)?;
+        self.drive(&Want::Send(&out))
     }
 
     /// Writes and flushes all that is in the send buffer.
@@ -199,70 +180,61 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// [`Error::Misuse`] for a code or reason that may not be sent; otherwise how the connection ended.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error<T::Error>> {
         self.session.start_close(code, reason)?;
+        match self.drive(&Want::Close(code, reason)) {
+            Err(Error::Closed(closed)) => Ok(closed),
+            other => other.map(|()| self.session.closed()),
+        }
+    }
+
+    /// Does what the session asks for, up to what is wanted.
+    fn drive(&mut self, want: &Want<'_>) -> Result<(), Error<T::Error>> {
         loop {
-            let (rx, tx, decoder) = (self.rx.bytes_mut(), self.tx.bytes_mut(), self.codec.both().0);
-            match self.session.poll_close(rx, tx, &mut self.random, decoder, code, reason)? {
-                Step::Closed(closed) => return Ok(closed),
-                step => match self.act_or_defer(step) {
-                    Err(Error::Closed(closed)) => return Ok(closed),
+            let (rx, tx, (decoder, encoder)) = (self.rx.bytes_mut(), self.tx.bytes_mut(), self.codec.both());
+            match self.session.advance(rx, tx, &mut self.random, decoder, encoder, want) {
+                Act::Part | Act::Done => return Ok(()),
+                Act::Receive => {
+                    let space = self.session.space(self.rx.bytes_mut());
+                    let n = self.io.read(space).map_err(|error| io_error(&self.session, error))?;
+                    self.session.received(n, self.rx.bytes().len())?;
+                }
+                Act::Grow => {
+                    if !self.rx.grow() {
+                        self.session.overflow();
+                    }
+                }
+                act => match write(&mut self.io, &mut self.session, &mut self.tx, act) {
+                    // Reading may go on where writing has to wait.
+                    Err(Error::Io(error))
+                        if want.reads()
+                            && error.kind() == ErrorKind::TimedOut
+                            && self.session.defer_transmit() => {}
                     other => other?,
                 },
             }
         }
     }
-
-    /// Reading may go on where writing has to wait.
-    fn act_or_defer(&mut self, step: Step) -> Result<(), Error<T::Error>> {
-        match self.act(step) {
-            Err(Error::Io(error))
-                if step.is_write()
-                    && error.kind() == ErrorKind::TimedOut
-                    && self.session.defer_transmit() =>
-            {
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    fn act(&mut self, step: Step) -> Result<(), Error<T::Error>> {
-        match step {
-            Step::Receive => {
-                let space = self.session.space(self.rx.bytes_mut());
-                let n = self.io.read(space).map_err(|error| io_error(&self.session, error))?;
-                self.session.received(n, self.rx.bytes().len())?;
-            }
-            Step::Grow => {
-                if !self.rx.grow() {
-                    self.session.overflow();
-                }
-            }
-            step => write(&mut self.io, &mut self.session, &mut self.tx, step)?,
-        }
-        Ok(())
-    }
 }
 
-/// The steps that need no receive buffer.
+/// What needs no receive buffer.
 fn write<T: Write, W: Buffer>(
     io: &mut T,
     session: &mut Session,
     tx: &mut W,
-    step: Step,
+    act: Act,
 ) -> Result<(), Error<T::Error>> {
-    match step {
-        Step::Transmit => {
+    match act {
+        Act::Transmit => {
             let n = io.write(session.pending(tx.bytes())).map_err(|error| io_error(session, error))?;
             if n == 0 {
                 return Err(Error::WriteZero);
             }
             session.sent(n)?;
         }
-        Step::Flush => {
+        Act::Flush => {
             io.flush().map_err(|error| io_error(session, error))?;
             session.flushed();
         }
-        _ => {}
+        act => return Err(session.failure(act).into()),
     }
     Ok(())
 }
@@ -274,9 +246,9 @@ fn flush<T: Write, W: Buffer>(
     random: &mut impl Random,
 ) -> Result<(), Error<T::Error>> {
     loop {
-        match session.poll_flush(tx.bytes_mut(), random)? {
-            Step::Done => return Ok(()),
-            step => write(io, session, tx, step)?,
+        match session.advance(&mut [], tx.bytes_mut(), random, &mut (), &mut (), &Want::Flush) {
+            Act::Done => return Ok(()),
+            act => write(io, session, tx, act)?,
         }
     }
 }
@@ -293,7 +265,7 @@ impl<T, G, R: Buffer, W, C> WebSocket<T, G, R, W, C> {
     /// Which of the subprotocols of the request the server chose, by its place in the list.
     #[must_use]
     pub fn subprotocol(&self) -> Option<usize> {
-        self.subprotocol.map(usize::from)
+        self.session.subprotocol()
     }
 
     /// The reason in the peer's close frame; empty if there was none.

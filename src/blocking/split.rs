@@ -11,7 +11,7 @@ use crate::{
     Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
     extension::{Codec, Encoder, Plain},
     frame::MAX_CONTROL_PAYLOAD,
-    proto::{Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Step},
+    proto::{Act, Control, Inbound, Mode, Outbound, Outgoing, Session},
 };
 
 impl<T, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G, R, W, C> {
@@ -93,24 +93,25 @@ impl<WIo: Write, G: Random, E> Out<WIo, G, E> {
     /// Writes all that was put, and what is owed to the peer; then says how the connection ended, if it has.
     fn drain(&mut self, owed: &Mutex<Owed>) -> Result<(), Error<WIo::Error>> {
         loop {
-            let step = {
+            let act = {
                 let Owed { control, slot } = &mut *lock(owed);
                 let slot = Cell::from_mut(&mut slot[..]).as_slice_of_cells();
-                self.outbound.poll(&mut self.data, slot, &mut self.random, control)?
+                self.outbound.poll(&mut self.data, slot, &mut self.random, control)
             };
-            match step {
-                Some(Step::Transmit) => {
+            match act {
+                Act::Transmit => {
                     let pending = self.data.get(self.outbound.range()).unwrap_or_default();
                     match self.io.write(pending).map_err(Error::Io)? {
                         0 => return Err(Error::WriteZero),
                         n => self.outbound.sent(n)?,
                     }
                 }
-                Some(_) => {
+                Act::Flush => {
                     self.io.flush().map_err(Error::Io)?;
                     self.outbound.flushed();
                 }
-                None => return Ok(()),
+                Act::Done => return Ok(()),
+                act => return Err(act.failure(&lock(owed).control.closing).into()),
             }
         }
     }
@@ -174,15 +175,16 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec> 
         } else {
             self.shared.pay()?;
         }
-        let step = {
+        let act = {
             let Owed { control, slot } = &mut *lock(&self.shared.owed);
             let slot = Cell::from_mut(&mut slot[..]).as_slice_of_cells();
-            self.inbound.receive(self.rx.bytes_mut(), slot, control, &mut self.decoder, mode)?
+            self.inbound.receive(self.rx.bytes_mut(), slot, control, &mut self.decoder, mode)
         };
-        match step {
-            Some(Step::Part) => return Ok(true),
-            Some(Step::Receive) => self.read()?,
-            Some(Step::Grow) if !self.rx.grow() => {
+        match act {
+            Act::Part => return Ok(true),
+            Act::Receive => self.read()?,
+            Act::Misplaced => return Err(act.failure(&lock(&self.shared.owed).control.closing).into()),
+            Act::Grow if !self.rx.grow() => {
                 let closing = &mut lock(&self.shared.owed).control.closing;
                 self.inbound.fail(closing, ProtocolError::MessageTooLarge);
             }
@@ -212,14 +214,14 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec> 
 
     /// How long to wait at most: [`Session::poll_timeout`].
     pub(crate) fn poll_timeout(&self, now: Duration) -> Option<Duration> {
-        lock(&self.shared.owed).control.closing.poll_timeout(now, self.inbound.is_unfinished())
+        lock(&self.shared.owed).control.poll_timeout(now, self.inbound.is_unfinished())
     }
 
     /// Tells the time: [`Session::handle_timeout`].
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
-        let closing = &mut lock(&self.shared.owed).control.closing;
-        if closing.handle_timeout(now, self.inbound.is_unfinished()) {
-            self.inbound.fail(closing, ProtocolError::MessageTimeout);
+        let control = &mut lock(&self.shared.owed).control;
+        if control.handle_timeout(now, self.inbound.is_unfinished()) {
+            self.inbound.fail(&mut control.closing, ProtocolError::MessageTimeout);
         }
     }
 
@@ -307,9 +309,10 @@ impl<WIo: Write, G: Random, C: Codec> Writer<WIo, G, C> {
                     out.outbound.start(&mut out.encoder, message, resume)?;
                     started = true;
                 }
-                out.outbound
-                    .put(&mut out.data, &mut out.random, control, &mut out.encoder, message)
-                    .map_err(Failure::from)?
+                match out.outbound.put(&mut out.data, &mut out.random, control, &mut out.encoder, message) {
+                    act @ Act::Refused => return Err(act.failure(&control.closing).into()),
+                    act => act == Act::Done,
+                }
             };
             out.drain(owed)?;
             if complete {

@@ -95,19 +95,16 @@ pub(crate) fn parse_body(body: &[u8]) -> Result<(CloseCode, &str), ProtocolError
     Ok((code, reason))
 }
 
-/// Writes a close frame's payload; returns its length. The caller has checked code and length.
-pub(crate) fn emit_body(code: CloseCode, reason: &str, out: &mut [u8; MAX_CONTROL_PAYLOAD]) -> usize {
-    if code == CloseCode::NO_STATUS_RECEIVED {
-        return 0;
-    }
-    let [a, b, rest @ ..] = out;
-    [*a, *b] = code.0.to_be_bytes();
-    let mut len = 2;
-    for (to, from) in rest.iter_mut().zip(reason.as_bytes()) {
+/// Length of a close frame's payload.
+pub(crate) const fn body_len(code: CloseCode, reason: &str) -> usize {
+    if code.0 == CloseCode::NO_STATUS_RECEIVED.0 { 0 } else { 2 + reason.len() }
+}
+
+/// Writes a close frame's payload: as many bytes as `out` has, which is [`body_len`].
+pub(crate) fn emit_body(code: CloseCode, reason: &str, out: &mut [u8]) {
+    for (to, from) in out.iter_mut().zip(code.0.to_be_bytes().iter().chain(reason.as_bytes())) {
         *to = *from;
-        len += 1;
     }
-    len
 }
 
 #[cfg(test)]
@@ -133,8 +130,9 @@ mod tests {
         assert_eq!(parse_body(b"\x03\xe7"), Err(ProtocolError::InvalidCloseCode(999)));
         assert_eq!(parse_body(b"\x03\xe8\xff\xfe"), Err(ProtocolError::InvalidUtf8));
         let mut out = [0; 125];
-        let len = emit_body(CloseCode::NORMAL, "bye", &mut out);
+        let len = body_len(CloseCode::NORMAL, "bye");
+        emit_body(CloseCode::NORMAL, "bye", &mut out[..len]);
         assert_eq!(&out[..len], b"\x03\xe8bye");
-        assert_eq!(emit_body(CloseCode::NO_STATUS_RECEIVED, "", &mut out), 0);
+        assert_eq!(body_len(CloseCode::NO_STATUS_RECEIVED, ""), 0);
     }
 }

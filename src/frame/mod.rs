@@ -9,7 +9,7 @@ mod mask;
 mod opcode;
 
 pub use close::{CloseCode, MAX_REASON};
-pub(crate) use close::{emit_body, parse_body};
+pub(crate) use close::{body_len, emit_body, parse_body};
 pub(crate) use header::RSV1;
 pub use header::{FrameHeader, Rules};
 pub use mask::{MaskingKey, apply_mask};

@@ -1,6 +1,6 @@
 use core::{fmt, ops::Range};
 
-use super::{Field, HandshakeError, HeadLine, Request, Step, key::Key, wire::Wire};
+use super::{Field, HandshakeError, HeadLine, Request, Step, key::Secret, wire::Wire};
 #[cfg(feature = "deflate")]
 use crate::extension::{DeflateConfig, Negotiated, NegotiationError};
 use crate::{
@@ -18,16 +18,17 @@ use crate::{
 #[derive(Clone)]
 pub struct ClientHandshake<'a> {
     request: &'a Request<'a>,
-    key: Key,
+    secret: Secret,
     wire: Wire,
     scanner: LineScanner,
     /// How many more fields the head may have.
     fields_left: u16,
     /// 0 until the status line is there.
     status: u16,
-    /// Of a refusal.
-    content_length: Option<u32>,
-    subprotocol: Option<usize>,
+    /// Of a refusal; over what counts where there is none.
+    content_length: u32,
+    /// The same.
+    subprotocol: u16,
     /// What is offered, and what the server made of it.
     #[cfg(feature = "deflate")]
     deflate: Option<DeflateConfig>,
@@ -43,7 +44,10 @@ pub struct ClientHandshake<'a> {
 
 // Part of what firmware reserves for a connection.
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<ClientHandshake<'_>>() <= 100);
+const _: () = assert!(size_of::<ClientHandshake<'_>>() <= if cfg!(feature = "deflate") { 116 } else { 100 });
+
+/// A content length that none was given.
+const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
 enum Stage {
@@ -60,16 +64,22 @@ impl<'a> ClientHandshake<'a> {
     /// # Errors
     /// [`HandshakeError::InvalidHost`] and the other variants that say that nothing was sent.
     pub fn new(request: &'a Request<'a>, random: &mut dyn Random) -> Result<Self, HandshakeError> {
-        request.check()?;
-        Ok(Self {
+        let handshake = Self::begin(request, Secret::new(random));
+        handshake.stage?;
+        Ok(handshake)
+    }
+
+    /// The same, in place: the error is that of every poll.
+    pub(crate) fn begin(request: &'a Request<'a>, secret: Secret) -> Self {
+        Self {
             request,
-            key: Key::new(random),
+            secret,
             wire: Wire::default(),
             scanner: LineScanner::new(request.config.limits.max_head),
             fields_left: request.config.limits.max_fields,
             status: 0,
-            content_length: None,
-            subprotocol: None,
+            content_length: NONE,
+            subprotocol: u16::MAX,
             #[cfg(feature = "deflate")]
             deflate: None,
             #[cfg(feature = "deflate")]
@@ -78,8 +88,8 @@ impl<'a> ClientHandshake<'a> {
             connection: false,
             accept: false,
             cut: false,
-            stage: Ok(Stage::Send),
-        })
+            stage: request.check().map(|()| Stage::Send),
+        }
     }
 
     /// Offers permessage-deflate (RFC 7692), before the first poll; `None` does not.
@@ -101,6 +111,7 @@ impl<'a> ClientHandshake<'a> {
     /// # Errors
     /// Why the handshake failed, again on every later call. On [`HandshakeError::Status`] the start of the body is
     /// where [`early`](Self::early) says.
+    #[cfg_attr(not(feature = "std"), inline(never))]
     pub fn poll(
         &mut self,
         rx: &mut [u8],
@@ -162,7 +173,7 @@ impl<'a> ClientHandshake<'a> {
     /// value" (RFC 6455 section 4.2.2).
     #[must_use]
     pub const fn subprotocol(&self) -> Option<usize> {
-        self.subprotocol
+        if self.subprotocol == u16::MAX { None } else { Some(self.subprotocol as usize) }
     }
 
     /// The range of the receive buffer that holds what came after the head: the first frames, or the start of the body
@@ -173,6 +184,7 @@ impl<'a> ClientHandshake<'a> {
         self.wire.early()
     }
 
+    #[cfg_attr(not(feature = "std"), inline(never))]
     fn transmit(&mut self, tx: &mut [u8]) -> Step {
         if self.wire.is_sent() && !tx.is_empty() {
             if self.wire.is_first() {
@@ -202,7 +214,7 @@ impl<'a> ClientHandshake<'a> {
             out.put(origin);
         }
         out.put("\r\nSec-WebSocket-Key: ");
-        out.put(self.key.as_str());
+        out.put(self.secret.nonce.key().as_str());
         out.put("\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n");
         if !subprotocols.is_empty() {
             out.field("Sec-WebSocket-Protocol", subprotocols);
@@ -226,7 +238,7 @@ impl<'a> ClientHandshake<'a> {
         field("Upgrade", "websocket");
         field("Host", self.request.host);
         self.request.origin.iter().for_each(|origin| field("Origin", origin));
-        field("Sec-WebSocket-Key", self.key.as_str());
+        field("Sec-WebSocket-Key", self.secret.nonce.key().as_str());
         field("Sec-WebSocket-Version", "13");
         field("Connection", "Upgrade");
         self.request.subprotocols.iter().for_each(|subprotocol| field("Sec-WebSocket-Protocol", subprotocol));
@@ -297,6 +309,7 @@ impl<'a> ClientHandshake<'a> {
         Ok(())
     }
 
+    #[cfg_attr(not(feature = "std"), inline(never))]
     fn status_line(
         &mut self,
         line: &[u8],
@@ -323,11 +336,13 @@ impl<'a> ClientHandshake<'a> {
             // RFC 9112 section 6.3: with an invalid one "the message framing is invalid and the recipient MUST treat it
             // as an unrecoverable error"; but 101 has no body.
             if field == Field::ContentLength {
-                let length = parse_decimal(value);
-                if length.is_none() || self.content_length.is_some_and(|other| Some(other) != length) {
-                    return Err(HandshakeError::Malformed(HeadError::ContentLength));
+                let length = parse_decimal(value).map(|length| length.min(NONE - 1));
+                match length {
+                    Some(length) if self.content_length == NONE || self.content_length == length => {
+                        self.content_length = length;
+                    }
+                    _ => return Err(HandshakeError::Malformed(HeadError::ContentLength)),
                 }
-                self.content_length = length;
             }
             return Ok(());
         }
@@ -343,20 +358,21 @@ impl<'a> ClientHandshake<'a> {
                     return Err(HandshakeError::Duplicate(field));
                 }
                 self.accept = true;
-                if value != self.key.accept().as_bytes() {
+                if value != self.secret.hash.accept().as_bytes() {
                     return Err(HandshakeError::Invalid(field));
                 }
             }
             // "indicates the use of a subprotocol that was not present in the client's handshake"
             Field::Protocol => {
-                if self.subprotocol.is_some() {
+                if self.subprotocol != u16::MAX {
                     return Err(HandshakeError::Duplicate(field));
                 }
-                self.subprotocol =
-                    self.request.subprotocols.iter().position(|offered| offered.as_bytes() == value);
-                if self.subprotocol.is_none() {
-                    return Err(HandshakeError::NotOffered(field));
-                }
+                let mut offered = self.request.subprotocols.iter();
+                let index = offered.position(|offered| offered.as_bytes() == value);
+                self.subprotocol = index
+                    .and_then(|index| u16::try_from(index).ok())
+                    .filter(|index| *index != u16::MAX)
+                    .ok_or(HandshakeError::NotOffered(field))?;
             }
             // "indicates the use of an extension that was not present in the client's handshake"
             Field::Extensions => self.extensions(value)?,
@@ -401,7 +417,10 @@ impl<'a> ClientHandshake<'a> {
 
     /// Collects the start of a refusal's body, which may say why.
     fn read_body(&mut self, rx: &[u8]) -> Result<Step, HandshakeError> {
-        let len = self.content_length.map_or(self.wire.end, |len| usize::try_from(len).unwrap_or(usize::MAX));
+        let len = match self.content_length {
+            NONE => self.wire.end,
+            len => usize::try_from(len).unwrap_or(usize::MAX),
+        };
         if self.wire.end < len.min(rx.len()) && !self.wire.eof {
             return Ok(Step::Receive);
         }

@@ -1,6 +1,5 @@
 use core::str;
 
-use base64ct::{Base64, Encoding};
 use sha1_smol::Sha1;
 
 use crate::Random;
@@ -8,45 +7,82 @@ use crate::Random;
 /// "the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"" (RFC 6455 section 4.1).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+/// "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has been
+/// base64-encoded. The nonce MUST be selected randomly for each connection."
+#[derive(Clone, Copy)]
+pub(super) struct Nonce([u8; 16]);
+
 /// The value of a `Sec-WebSocket-Key` field.
 #[derive(Clone, Copy)]
 pub(super) struct Key([u8; 24]);
+
+/// "concatenating the key ... with the string ..., taking the SHA-1 hash of this concatenated value to obtain a 20-byte
+/// value": the answer to a key.
+#[derive(Clone, Copy)]
+pub(super) struct Hash([u8; 20]);
 
 /// The value of a `Sec-WebSocket-Accept` field.
 #[derive(Clone, Copy)]
 pub(super) struct Accept([u8; 28]);
 
-impl Key {
-    /// "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has been
-    /// base64-encoded. The nonce MUST be selected randomly for each connection."
+/// What a client draws for one connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Secret {
+    pub(super) nonce: Nonce,
+    /// What the server has to answer it with.
+    pub(super) hash: Hash,
+}
+
+impl Secret {
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    pub(crate) fn new(random: &mut dyn Random) -> Self {
+        let nonce = Nonce::new(random);
+        Self { nonce, hash: nonce.key().hash() }
+    }
+}
+
+impl Nonce {
     pub(super) fn new(random: &mut dyn Random) -> Self {
         let mut nonce = [0; 16];
         random.fill(&mut nonce);
-        let mut key = [0; 24];
-        encode_base64(&nonce, &mut key);
-        Self(key)
+        Self(nonce)
     }
 
+    pub(super) fn key(&self) -> Key {
+        let mut key = [0; 24];
+        encode_base64(&self.0, &mut key);
+        Key(key)
+    }
+}
+
+impl Key {
     /// "If the value ... when decoded, is not 16 bytes in length", there is none.
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
         let key = value.try_into().ok()?;
-        let mut nonce = [0; 18];
-        let nonce = Base64::decode(value, &mut nonce).ok()?;
-        (nonce.len() == 16).then_some(Self(key))
+        // 128 bits are 21 letters of six, two bits in one more, and the padding.
+        let [letters @ .., b'A' | b'Q' | b'g' | b'w', b'=', b'='] = value else {
+            return None;
+        };
+        let known = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        letters.iter().all(known).then_some(Self(key))
     }
 
     pub(super) fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// "concatenating the key ... with the string ..., taking the SHA-1 hash of this concatenated value to obtain a
-    /// 20-byte value and base64-encoding" it.
-    pub(super) fn accept(&self) -> Accept {
+    pub(super) fn hash(&self) -> Hash {
         let mut hash = Sha1::new();
         hash.update(&self.0);
         hash.update(GUID);
+        Hash(hash.digest().bytes())
+    }
+}
+
+impl Hash {
+    pub(super) fn accept(&self) -> Accept {
         let mut accept = [0; 28];
-        encode_base64(&hash.digest().bytes(), &mut accept);
+        encode_base64(&self.0, &mut accept);
         Accept(accept)
     }
 }
@@ -67,10 +103,30 @@ impl Accept {
     }
 }
 
-/// "base64-encoded (see Section 4 of [RFC4648])": `out` has just the length that `bytes` take.
+/// "base64-encoded (see Section 4 of [RFC4648])": `out` has just the length that `bytes` take. (A crate's encoder, in
+/// constant time, is five times as large; neither nonce nor hash is a secret.)
+#[allow(clippy::cast_possible_truncation, reason = "six bits")]
 fn encode_base64(bytes: &[u8], out: &mut [u8]) {
-    // It fails only for want of room.
-    let _ = Base64::encode(bytes, out);
+    let mut unwritten = bytes.len() * 8;
+    let mut bytes = bytes.iter();
+    // The lowest `len` of `bits` are not written yet.
+    let (mut bits, mut len) = (0, 0);
+    for to in out {
+        if len < 6 {
+            bits = bits << 8 | bytes.next().map_or(0, |byte| u32::from(*byte));
+            len += 8;
+        }
+        len -= 6;
+        *to = match (bits >> len & 0x3F) as u8 {
+            _ if unwritten == 0 => b'=',
+            n @ 0..=25 => b'A' + n,
+            n @ 26..=51 => b'a' - 26 + n,
+            n @ 52..=61 => n - 52 + b'0',
+            62 => b'+',
+            _ => b'/',
+        };
+        unwritten = unwritten.saturating_sub(6);
+    }
 }
 
 #[cfg(test)]
@@ -79,17 +135,17 @@ mod tests {
     use std::{format, string::String};
 
     use super::*;
-    use crate::handshake::testing::{self, Nonce};
+    use crate::handshake::testing;
 
     #[test]
     fn examples() {
         // RFC 6455 section 1.3.
         let key = Key::parse(b"dGhlIHNhbXBsZSBub25jZQ==").unwrap();
-        assert_eq!(key.accept().as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(key.hash().accept().as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         // websocket-client, test_ws_utils.
         let key = Key::parse(b"c6b8hTg4EeGb2gQMztV1/g==").unwrap();
-        assert_eq!(key.accept().as_bytes(), b"Kxep+hNu9n51529fGidYu7a3wO0=");
-        assert_eq!(Key::new(&mut Nonce).as_str(), testing::KEY);
+        assert_eq!(key.hash().accept().as_bytes(), b"Kxep+hNu9n51529fGidYu7a3wO0=");
+        assert_eq!(Nonce::new(&mut testing::Nonce).key().as_str(), testing::KEY);
         // RFC 6455 section 4.1: the bytes 0x01 to 0x10.
         let mut key = [0; 24];
         encode_base64(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], &mut key);

@@ -219,7 +219,7 @@ impl<'a> ServerHandshake<'a> {
             trace_field("received", name, value);
         }
         let key = Key::parse(head.check()?).ok_or(HandshakeError::Invalid(Field::Key))?;
-        Ok(Some(key.accept()))
+        Ok(Some(key.hash().accept()))
     }
 
     fn transmit(&mut self, tx: &mut [u8]) -> ServerStep {

@@ -1,6 +1,6 @@
 use core::ops::Range;
 
-use crate::{MisuseError, http::Emitter};
+use crate::{MisuseError, buffer::shift, http::Emitter};
 
 /// Where a handshake is in the two buffers of its caller, and in the head that it sends.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,13 +65,7 @@ impl Wire {
 
     /// Moves what is still of use to the front.
     pub(super) fn compact(&mut self, rx: &mut [u8]) {
-        for at in self.start..self.end {
-            if let Some(byte) = rx.get(at).copied()
-                && let Some(to) = rx.get_mut(at - self.start)
-            {
-                *to = byte;
-            }
-        }
+        shift(rx, self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
     }

@@ -149,7 +149,9 @@ pub(crate) fn parse_decimal(digits: &[u8]) -> Option<u32> {
         return None;
     }
     digits.iter().try_fold(0u32, |number, digit| {
-        digit.is_ascii_digit().then(|| number.saturating_mul(10).saturating_add(u32::from(*digit & 0xF)))
+        // The last number that leaves room for any digit: 64 bits, which saturating arithmetic takes, are dear.
+        let next = if number < u32::MAX / 10 { number * 10 + u32::from(*digit & 0xF) } else { u32::MAX };
+        digit.is_ascii_digit().then_some(next)
     })
 }
 

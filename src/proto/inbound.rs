@@ -1,8 +1,9 @@
 use core::{cell::Cell, mem, ops::Range};
 
-use super::{Closing, Config, Control, Mode, Role, Step};
+use super::{Act, Closing, Config, Control, Flags, Mode, Role};
 use crate::{
     Kind, Limits, Message, MisuseError, Part, ProtocolError,
+    buffer::shift,
     extension::{Decoder, Progress},
     frame::{FrameHeader, MaskingKey, Opcode, Rules, Status, apply_mask, parse_body, rotate},
     utf8::{self, Validator},
@@ -25,8 +26,8 @@ pub(crate) struct Inbound {
     tail: usize,
     /// How many of the held bytes, or of the decoder's output, `text` has seen.
     checked: usize,
-    /// Bytes of the current frame's payload that are still to come.
-    left: u64,
+    /// Bytes of the current frame's payload that are still to come: the low and the high half.
+    left: [u32; 2],
     max_message: u32,
     max_frame: u32,
     max_fragments: u32,
@@ -39,7 +40,8 @@ pub(crate) struct Inbound {
     frame: Frame,
     message: Option<Kind>,
     shown: Shown,
-    masked: bool,
+    /// What does not change.
+    rules: Flags,
     /// Whether the current message is compressed.
     compressed: bool,
     /// The held bytes were handed out: the next poll forgets them.
@@ -65,28 +67,61 @@ enum Frame {
     Close,
 }
 
+/// What is received has to be masked, or must not be.
+const MASKED: u8 = 1;
+/// Pings and pongs are shown to the caller.
+const REPORT: u8 = 2;
+/// Text is handed out unchecked.
+const UNCHECKED: u8 = 4;
+
 /// What the last poll found, for the caller: what is held, or the `left` bytes before `head` of a control frame.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Shown {
-    kind: Kind,
-    first: bool,
-    fin: bool,
+struct Shown(Flags);
+
+/// The first part of its message.
+const FIRST: u8 = 1;
+/// The last.
+const FIN: u8 = 2;
+/// The kind: text, if it is none of these.
+const BINARY: u8 = 4;
+const PING: u8 = 8;
+const PONG: u8 = 16;
+
+impl Shown {
+    const fn new(kind: Kind, first: bool, fin: bool) -> Self {
+        let kind = match kind {
+            Kind::Text => 0,
+            Kind::Binary => BINARY,
+            Kind::Ping => PING,
+            Kind::Pong => PONG,
+        };
+        Self(Flags::new(kind | if first { FIRST } else { 0 } | if fin { FIN } else { 0 }))
+    }
+
+    const fn is_control(self) -> bool {
+        self.0.has(PING | PONG)
+    }
+
+    const fn kind(self) -> Kind {
+        if self.0.has(BINARY) {
+            Kind::Binary
+        } else if self.0.has(PING) {
+            Kind::Ping
+        } else if self.0.has(PONG) {
+            Kind::Pong
+        } else {
+            Kind::Text
+        }
+    }
 }
 
-/// What decoding came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decoded {
-    /// More bytes are needed, and there is room for them.
-    Receive,
-    /// More bytes are needed, but the buffer is full.
-    Grow,
-    /// A ping that is to be answered, with so many bytes at `start`.
-    Ping(usize, usize),
-    /// A message, a part of one, an answered ping or a pong: see `shown`.
-    Part,
-    /// A close frame with so many bytes at `start`.
-    Close(usize, usize),
+/// What the caller of [`Inbound::receive`] hands in: one pointer to pass on instead of seven words.
+struct Call<'c> {
+    rx: &'c mut [u8],
+    slot: &'c [Cell<u8>],
+    control: &'c mut Control,
+    mode: Mode,
 }
 
 impl Inbound {
@@ -98,7 +133,7 @@ impl Inbound {
             head: 0,
             tail: 0,
             checked: 0,
-            left: 0,
+            left: [0; 2],
             max_message,
             max_frame,
             max_fragments,
@@ -108,8 +143,12 @@ impl Inbound {
             text: Validator::new(),
             frame: Frame::None,
             message: None,
-            shown: Shown { kind: Kind::Binary, first: true, fin: true },
-            masked: matches!(role, Role::Server),
+            shown: Shown::new(Kind::Binary, true, true),
+            rules: Flags::new(
+                if matches!(role, Role::Server) { MASKED } else { 0 }
+                    | if config.report_control { REPORT } else { 0 }
+                    | if config.skip_utf8_validation { UNCHECKED } else { 0 },
+            ),
             compressed: false,
             handed: false,
             begun: false,
@@ -129,6 +168,12 @@ impl Inbound {
 
     /// How much is read at once: little enough to stay in the fastest cache, and of a large frame no more than is known
     /// to come, so that nothing behind it has to be moved later.
+    #[cfg(not(feature = "std"))]
+    const fn room(&self, len: usize) -> usize {
+        len.saturating_sub(self.tail)
+    }
+
+    #[cfg(feature = "std")]
     fn room(&self, len: usize) -> usize {
         const AHEAD: usize = 17 << 10;
         const AHEAD_LEFT: usize = AHEAD / 4;
@@ -139,7 +184,7 @@ impl Inbound {
         let most = match left {
             ..AHEAD_LEFT => AHEAD,
             // It is unmasked while it is in the cache.
-            left if self.masked => left.min(AHEAD),
+            left if self.rules.has(MASKED) => left.min(AHEAD),
             left => left,
         };
         len.saturating_sub(self.tail).min(most)
@@ -160,11 +205,8 @@ impl Inbound {
         (self.base, self.keep, self.head, self.tail) = (kept, kept, kept, kept);
     }
 
-    /// Decodes one thing and does what it asks for; `None` when that left something owed, or ended the connection.
-    ///
-    /// # Errors
-    /// [`MisuseError::PartsPending`].
-    #[inline]
+    /// Decodes one thing and does what it asks for.
+    #[cfg_attr(feature = "std", inline)]
     pub(crate) fn receive<D: Decoder>(
         &mut self,
         rx: &mut [u8],
@@ -172,56 +214,23 @@ impl Inbound {
         control: &mut Control,
         decoder: &mut D,
         mode: Mode,
-    ) -> Result<Option<Step>, MisuseError> {
+    ) -> Act {
         if mode == Mode::Whole && self.begun {
-            return Err(MisuseError::PartsPending);
+            return Act::Misplaced;
         }
         if !control.closing.is_receiving() {
             // Only the end of the stream matters any more.
             (self.head, self.tail) = (self.keep, self.keep);
-            return Ok(Some(Step::Receive));
+            return Act::Receive;
         }
-        match self.poll(rx, mode, control, decoder) {
-            Ok(Decoded::Receive) => return Ok(Some(Step::Receive)),
-            Ok(Decoded::Grow) => return Ok(Some(Step::Grow)),
-            Ok(Decoded::Ping(start, len)) => {
-                if !control.closing.is_closing() {
-                    control.pong.store(slot, rx.get(start..start + len).unwrap_or_default());
-                }
+        let mut call = Call { rx, slot, control, mode };
+        match self.poll(&mut call, decoder) {
+            Ok(act) => act,
+            Err(error) => {
+                self.fail(&mut call.control.closing, error);
+                Act::Owed
             }
-            Ok(Decoded::Part) => {
-                if self.message.is_none() {
-                    control.closing.message_received();
-                }
-                if control.report || matches!(self.shown.kind, Kind::Text | Kind::Binary) {
-                    return Ok(Some(Step::Part));
-                }
-            }
-            Ok(Decoded::Close(start, len)) => {
-                if let Err(error) = self.close(rx, start, len, &mut control.closing) {
-                    self.fail(&mut control.closing, error);
-                }
-            }
-            Err(error) => self.fail(&mut control.closing, error),
         }
-        Ok(None)
-    }
-
-    /// Notes a close frame, and moves its reason to the front of the buffer, where it stays.
-    fn close(
-        &mut self,
-        rx: &mut [u8],
-        start: usize,
-        len: usize,
-        closing: &mut Closing,
-    ) -> Result<(), ProtocolError> {
-        let end = start + len;
-        let (code, reason) = parse_body(rx.get(start..end).unwrap_or_default())?;
-        let len = reason.len();
-        shift(rx, end - len..end, 0);
-        self.set_discard(len);
-        closing.set_received(code, u8::try_from(len).unwrap_or(0));
-        Ok(())
     }
 
     /// "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame) from the remote
@@ -239,16 +248,17 @@ impl Inbound {
 
     /// Where what was found lies in the buffer.
     fn shown(&self) -> Range<usize> {
-        match self.shown.kind {
-            Kind::Text | Kind::Binary => self.base..self.keep,
-            Kind::Ping | Kind::Pong => self.head.saturating_sub(self.left())..self.head,
+        if self.shown.is_control() {
+            self.head.saturating_sub(self.left())..self.head
+        } else {
+            self.base..self.keep
         }
     }
 
     /// What was found.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
     fn data_in<'b, D: Decoder>(&self, rx: &'b [u8], decoder: &'b D) -> &'b [u8] {
-        if D::ACTIVE && self.compressed && matches!(self.shown.kind, Kind::Text | Kind::Binary) {
+        if D::ACTIVE && self.compressed && !self.shown.is_control() {
             return decoder.output();
         }
         rx.get(self.shown()).unwrap_or_default()
@@ -256,12 +266,13 @@ impl Inbound {
 
     /// The part that was found.
     pub(crate) fn part<'b, D: Decoder>(&self, rx: &'b [u8], decoder: &'b D) -> Part<'b> {
-        let Shown { kind, first, fin, .. } = self.shown;
-        Part { kind, first, fin, data: self.data_in(rx, decoder) }
+        let Shown(flags) = self.shown;
+        let data = self.data_in(rx, decoder);
+        Part { kind: self.shown.kind(), first: flags.has(FIRST), fin: flags.has(FIN), data }
     }
 
     /// The message that was found. The UTF-8 of text is checked here, where it may not have been before.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
     pub(crate) fn message<'b, D: Decoder>(
         &mut self,
         rx: &'b [u8],
@@ -269,8 +280,8 @@ impl Inbound {
         control: &mut Control,
     ) -> Result<Message<'b>, ProtocolError> {
         let data = self.data_in(rx, decoder);
-        Ok(match self.shown.kind {
-            Kind::Text if control.unchecked => Message::UncheckedText(data),
+        Ok(match self.shown.kind() {
+            Kind::Text if self.rules.has(UNCHECKED) => Message::UncheckedText(data),
             Kind::Text => match utf8::text(data) {
                 Ok(text) => Message::Text(text),
                 Err(error) => {
@@ -284,13 +295,8 @@ impl Inbound {
         })
     }
 
-    fn poll<D: Decoder>(
-        &mut self,
-        rx: &mut [u8],
-        mode: Mode,
-        control: &Control,
-        decoder: &mut D,
-    ) -> Result<Decoded, ProtocolError> {
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn poll<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Result<Act, ProtocolError> {
         if D::ACTIVE && self.compressed {
             // What the decoder holds back, and what was assembled by a dropped call for a whole message.
             let more = mem::replace(&mut self.handed, false);
@@ -300,8 +306,8 @@ impl Inbound {
                 self.compressed = self.message.is_some();
             }
             if self.compressed
-                && (more || mode == Mode::Parts && !decoder.output().is_empty())
-                && let Some(decoded) = self.decode(rx, mode, control, decoder)?
+                && (more || call.mode == Mode::Parts && !decoder.output().is_empty())
+                && let Some(decoded) = self.decode(call, decoder)?
             {
                 return Ok(decoded);
             }
@@ -315,17 +321,17 @@ impl Inbound {
                 (self.base, self.keep, self.head, self.tail) = (0, 0, 0, 0);
             }
         }
-        if held && mode == Mode::Parts && self.keep > self.base {
+        if held && call.mode == Mode::Parts && self.keep > self.base {
             // What a dropped call for a whole message has assembled.
-            return self.hand_out(rx, mode, control, false);
+            return self.hand_out(call, false);
         }
         loop {
             let decoded = match self.frame {
-                Frame::None => self.begin(rx, control, decoder)?,
-                Frame::Data => self.data(rx, mode, control, decoder, false)?,
-                Frame::LastData => self.data(rx, mode, control, decoder, true)?,
-                Frame::Undecoded => self.decode(rx, mode, control, decoder)?,
-                frame => self.control(rx, control, frame)?,
+                Frame::None => self.begin(call, decoder)?,
+                Frame::Data => self.data(call, decoder, false)?,
+                Frame::LastData => self.data(call, decoder, true)?,
+                Frame::Undecoded => self.decode(call, decoder)?,
+                frame => self.control(call, frame)?,
             };
             if let Some(decoded) = decoded {
                 return Ok(decoded);
@@ -334,17 +340,17 @@ impl Inbound {
     }
 
     /// Decodes the header of the next frame.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(not(feature = "std"), inline(never))]
     fn begin<D: Decoder>(
         &mut self,
-        rx: &mut [u8],
-        control: &Control,
+        call: &mut Call<'_>,
         decoder: &mut D,
-    ) -> Result<Option<Decoded>, ProtocolError> {
-        let rules = Rules { masked: self.masked, rsv: if D::ACTIVE { decoder.rsv() } else { 0 } };
-        let undecoded = rx.get(self.head..self.tail).unwrap_or_default();
+    ) -> Result<Option<Act>, ProtocolError> {
+        let rules = Rules { masked: self.rules.has(MASKED), rsv: if D::ACTIVE { decoder.rsv() } else { 0 } };
+        let undecoded = call.rx.get(self.head..self.tail).unwrap_or_default();
         let Status::Complete((header, used)) = FrameHeader::parse(undecoded, rules)? else {
-            return self.more(rx, control, FrameHeader::MAX_LEN).map(Some);
+            return self.more(call, FrameHeader::MAX_LEN).map(Some);
         };
         trace!("received {} frame, fin {}, {} bytes", header.opcode, header.fin, header.payload_len);
         // "a "Per-Message Compressed" bit ... on the first frame of a message": on no other, and on no control frame.
@@ -368,7 +374,7 @@ impl Inbound {
             // Nothing is held: the payload can stay where it is.
             (self.base, self.keep) = (self.head, self.head);
         }
-        self.left = header.payload_len;
+        self.set_left(header.payload_len);
         self.key = header.masking_key.unwrap_or_default();
         Ok(None)
     }
@@ -407,28 +413,28 @@ impl Inbound {
     }
 
     /// Decodes what has arrived of a data frame's payload.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
     fn data<D: Decoder>(
         &mut self,
-        rx: &mut [u8],
-        mode: Mode,
-        control: &Control,
+        call: &mut Call<'_>,
         decoder: &mut D,
         fin: bool,
-    ) -> Result<Option<Decoded>, ProtocolError> {
+    ) -> Result<Option<Act>, ProtocolError> {
         let taken = self.left().min(self.tail - self.head);
-        self.unmask(rx, taken);
-        self.left -= taken as u64;
+        self.unmask(call.rx, taken);
+        let [low, high] = self.left;
+        let left = u64::from(high) << 32 | u64::from(low);
+        self.set_left(left - taken as u64);
         if self.head != self.keep {
             // "in place": the payload slides down over the headers that came before it.
-            shift(rx, self.head..self.head + taken, self.keep);
+            shift(call.rx, self.head..self.head + taken, self.keep);
         }
         self.head += taken;
         self.keep += taken;
         if self.head == self.tail {
             (self.head, self.tail) = (self.keep, self.keep);
         }
-        let complete = self.left == 0;
+        let complete = self.left == [0; 2];
         if complete {
             self.frame = Frame::None;
         }
@@ -437,32 +443,30 @@ impl Inbound {
             if fin {
                 self.frame = Frame::Undecoded;
             }
-            let decoded = self.decode(rx, mode, control, decoder)?;
+            let decoded = self.decode(call, decoder)?;
             return if decoded.is_some() || complete {
                 Ok(decoded)
             } else {
-                self.more(rx, control, self.left()).map(Some)
+                self.more(call, self.left()).map(Some)
             };
         }
-        if fin || mode == Mode::Parts && self.keep > self.base {
-            return self.hand_out(rx, mode, control, fin).map(Some);
+        if fin || call.mode == Mode::Parts && self.keep > self.base {
+            return self.hand_out(call, fin).map(Some);
         }
         if complete {
             // "as soon as the offending byte has arrived": before the next frame can break another rule.
-            self.check(rx, control)?;
+            self.check(call)?;
             return Ok(None);
         }
-        self.more(rx, control, self.left()).map(Some)
+        self.more(call, self.left()).map(Some)
     }
 
     /// Decodes what is held of a compressed message; `None` if more is needed than has arrived.
     fn decode<D: Decoder>(
         &mut self,
-        rx: &[u8],
-        mode: Mode,
-        control: &Control,
+        call: &mut Call<'_>,
         decoder: &mut D,
-    ) -> Result<Option<Decoded>, ProtocolError> {
+    ) -> Result<Option<Act>, ProtocolError> {
         let fin = self.frame == Frame::Undecoded;
         let mut limit = match self.max_message {
             u32::MAX => usize::MAX,
@@ -470,19 +474,19 @@ impl Inbound {
         };
         let progress = loop {
             let before = decoder.output().len();
-            let held = rx.get(self.base..self.keep).unwrap_or_default();
+            let held = call.rx.get(self.base..self.keep).unwrap_or_default();
             let decoded = decoder.decode(held, fin, limit).map_err(|_| ProtocolError::InvalidCompression)?;
             self.base += decoded.consumed.min(held.len());
             let output = decoder.output();
             limit = limit
                 .checked_sub(output.len().saturating_sub(before))
                 .ok_or(ProtocolError::MessageTooLarge)?;
-            if self.message == Some(Kind::Text) && !control.unchecked {
+            if self.message == Some(Kind::Text) && !self.rules.has(UNCHECKED) {
                 self.text.push(output.get(self.checked..).unwrap_or_default())?;
                 self.checked = output.len();
             }
             match decoded.progress {
-                Progress::Output if mode == Mode::Whole || decoder.output().is_empty() => {
+                Progress::Output if call.mode == Mode::Whole || decoder.output().is_empty() => {
                     if !decoder.grow() {
                         return Err(ProtocolError::MessageTooLarge);
                     }
@@ -496,36 +500,31 @@ impl Inbound {
             self.budget = u32::try_from(limit).unwrap_or(u32::MAX);
         }
         let fin = progress == Progress::Done;
-        if !fin && (mode == Mode::Whole || decoder.output().is_empty()) {
+        if !fin && (call.mode == Mode::Whole || decoder.output().is_empty()) {
             return Ok(None);
         }
         let kind = self.message.unwrap_or(Kind::Binary);
         if fin {
-            if kind == Kind::Text && !control.unchecked && !self.text.is_complete() {
+            if kind == Kind::Text && !self.rules.has(UNCHECKED) && !self.text.is_complete() {
                 return Err(ProtocolError::InvalidUtf8);
             }
             self.message = None;
             self.frame = Frame::None;
+            call.control.closing.next_deadline();
         }
-        self.shown = Shown { kind, first: !self.begun, fin };
+        self.shown = Shown::new(kind, !self.begun, fin);
         self.handed = true;
         self.begun = !fin;
-        Ok(Some(Decoded::Part))
+        Ok(Some(Act::Part))
     }
 
     /// Hands out what is held: a whole message, or in parts what there is of it.
-    fn hand_out(
-        &mut self,
-        rx: &[u8],
-        mode: Mode,
-        control: &Control,
-        fin: bool,
-    ) -> Result<Decoded, ProtocolError> {
+    fn hand_out(&mut self, call: &mut Call<'_>, fin: bool) -> Result<Act, ProtocolError> {
         let kind = self.message.unwrap_or(Kind::Binary);
-        self.shown = Shown { kind, first: !self.begun, fin };
-        if mode == Mode::Parts {
-            self.check(rx, control)?;
-            if fin && kind == Kind::Text && !control.unchecked && !self.text.is_complete() {
+        self.shown = Shown::new(kind, !self.begun, fin);
+        if call.mode == Mode::Parts {
+            self.check(call)?;
+            if fin && kind == Kind::Text && !self.rules.has(UNCHECKED) && !self.text.is_complete() {
                 return Err(ProtocolError::InvalidUtf8);
             }
             self.checked = 0;
@@ -534,61 +533,78 @@ impl Inbound {
         self.begun = !fin;
         if fin {
             self.message = None;
+            call.control.closing.next_deadline();
         }
-        Ok(Decoded::Part)
+        Ok(Act::Part)
     }
 
-    /// Decodes a control frame once its payload is there.
-    fn control(
-        &mut self,
-        rx: &mut [u8],
-        control: &Control,
-        frame: Frame,
-    ) -> Result<Option<Decoded>, ProtocolError> {
-        let missing = self.left().saturating_sub(self.tail - self.head);
+    /// Decodes a control frame once its payload is there, and does what it asks for.
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn control(&mut self, call: &mut Call<'_>, frame: Frame) -> Result<Option<Act>, ProtocolError> {
+        let len = self.left();
+        let missing = len.saturating_sub(self.tail - self.head);
         if missing > 0 {
-            return self.more(rx, control, missing).map(Some);
+            return self.more(call, missing).map(Some);
         }
-        let (start, len) = (self.head, self.left());
         if frame != Frame::Answered {
-            self.unmask(rx, len);
+            self.unmask(call.rx, len);
         }
-        if frame == Frame::Ping && control.report {
-            // It stays until the next poll, which finds it answered.
-            self.frame = Frame::Answered;
-            return Ok(Some(Decoded::Ping(start, len)));
-        }
-        self.head += len;
-        self.frame = Frame::None;
+        let payload = call.rx.get(self.head..self.head + len).unwrap_or_default();
         let kind = match frame {
-            Frame::Ping => return Ok(Some(Decoded::Ping(start, len))),
+            Frame::Ping => {
+                if !call.control.closing.is_closing() {
+                    call.control.pong.store(call.slot, payload);
+                }
+                if self.rules.has(REPORT) {
+                    // It stays until the next poll, which finds it answered.
+                    self.frame = Frame::Answered;
+                    return Ok(Some(Act::Owed));
+                }
+                Kind::Ping
+            }
             Frame::Answered => Kind::Ping,
             Frame::Pong => Kind::Pong,
-            _ => return Ok(Some(Decoded::Close(start, len))),
+            _ => {
+                // Its reason goes to the front of the buffer, where it stays.
+                let (code, reason) = parse_body(payload)?;
+                let (end, len) = (self.head + len, reason.len());
+                shift(call.rx, end - len..end, 0);
+                self.set_discard(len);
+                call.control.closing.set_received(code, u8::try_from(len).unwrap_or(0));
+                return Ok(Some(Act::Owed));
+            }
         };
-        self.shown = Shown { kind, first: true, fin: true };
-        Ok(Some(Decoded::Part))
+        self.head += len;
+        self.frame = Frame::None;
+        self.shown = Shown::new(kind, true, true);
+        Ok(Some(if self.rules.has(REPORT) { Act::Part } else { Act::Owed }))
     }
 
     /// What is still to come of the payload; of a control frame all of it.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
     fn left(&self) -> usize {
-        usize::try_from(self.left).unwrap_or(usize::MAX)
+        let [low, high] = self.left;
+        usize::try_from(u64::from(high) << 32 | u64::from(low)).unwrap_or(usize::MAX)
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the halves")]
+    fn set_left(&mut self, left: u64) {
+        self.left = [left as u32, (left >> 32) as u32];
     }
 
     /// Unmasks the next `len` bytes of the payload.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
     fn unmask(&mut self, rx: &mut [u8], len: usize) {
-        if self.masked {
+        if self.rules.has(MASKED) {
             apply_mask(rx.get_mut(self.head..self.head + len).unwrap_or_default(), self.key, 0);
             self.key = rotate(self.key, len as u64);
         }
     }
 
     /// Checks the text that is held and was not checked yet.
-    fn check(&mut self, rx: &[u8], control: &Control) -> Result<(), ProtocolError> {
-        if self.message == Some(Kind::Text) && !control.unchecked && !self.compressed {
-            let unseen = rx.get(self.base + self.checked..self.keep).unwrap_or_default();
+    fn check(&mut self, call: &Call<'_>) -> Result<(), ProtocolError> {
+        if self.message == Some(Kind::Text) && !self.rules.has(UNCHECKED) && !self.compressed {
+            let unseen = call.rx.get(self.base + self.checked..self.keep).unwrap_or_default();
             self.text.push(unseen)?;
             self.checked = self.keep - self.base;
         }
@@ -596,28 +612,22 @@ impl Inbound {
     }
 
     /// Makes room for `wanted` bytes, as far as that goes.
-    fn more(&mut self, rx: &mut [u8], control: &Control, wanted: usize) -> Result<Decoded, ProtocolError> {
+    fn more(&mut self, call: &mut Call<'_>, wanted: usize) -> Result<Act, ProtocolError> {
         // The wait may be long: "as soon as the offending byte has arrived" is now.
-        self.check(rx, control)?;
+        self.check(call)?;
         let there = self.keep - self.base + (self.tail - self.head);
-        let cheap = there <= self.base / 8;
-        if (cheap || rx.len().saturating_sub(self.tail) < wanted) && (self.base > 0 || self.head > self.keep)
+        let cheap = cfg!(feature = "std") && there <= self.base / 8;
+        if (cheap || call.rx.len().saturating_sub(self.tail) < wanted)
+            && (self.base > 0 || self.head > self.keep)
         {
             // Once a message at most: `base` is 0 from then on, and undecoded bytes are less than one frame.
-            shift(rx, self.base..self.keep, 0);
+            shift(call.rx, self.base..self.keep, 0);
             self.keep -= self.base;
             self.base = 0;
-            shift(rx, self.head..self.tail, self.keep);
+            shift(call.rx, self.head..self.tail, self.keep);
             self.tail -= self.head - self.keep;
             self.head = self.keep;
         }
-        Ok(if self.tail < rx.len() { Decoded::Receive } else { Decoded::Grow })
-    }
-}
-
-/// Moves bytes towards the front; does nothing for a range that is not there.
-fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
-    if to < from.start && from.start <= from.end && from.end <= bytes.len() {
-        bytes.copy_within(from, to);
+        Ok(if self.tail < call.rx.len() { Act::Receive } else { Act::Grow })
     }
 }

@@ -124,6 +124,7 @@
 mod closing;
 mod config;
 mod control;
+mod flags;
 mod inbound;
 mod outbound;
 mod session;
@@ -132,9 +133,11 @@ mod step;
 pub(crate) use closing::Closing;
 pub use config::{Config, Role};
 pub(crate) use control::{Control, PongSlot};
+pub(crate) use flags::Flags;
 pub(crate) use inbound::Inbound;
 pub(crate) use outbound::{Outbound, Outgoing, cut};
 pub use session::Session;
+pub(crate) use step::{Act, Want};
 pub use step::{Failure, Mode, Step};
 
 use crate::frame::{FrameHeader, MAX_CONTROL_PAYLOAD};

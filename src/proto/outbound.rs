@@ -1,10 +1,14 @@
 use core::{cell::Cell, ops::Range};
 
-use super::{Closing, Control, Failure, Role, Step};
+use super::{Act, Closing, Control, Flags, PongSlot, Role};
 use crate::{
     CloseCode, Kind, Message, MisuseError, Random,
+    buffer::shift,
     extension::{Encoded, Encoder},
-    frame::{FrameHeader, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, RSV1, apply_mask, copy_masked, emit_body},
+    frame::{
+        FrameHeader, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, RSV1, apply_mask, body_len, copy_masked,
+        emit_body,
+    },
 };
 
 /// The sending direction: whole frames are put in the send buffer, then drained.
@@ -21,14 +25,16 @@ pub(crate) struct Outbound {
     progress: Progress,
     /// The message that `send_part` began and did not finish.
     message: Option<Kind>,
-    /// Whether the current message is compressed.
-    compressed: bool,
-    masked: bool,
-    /// Something was written since the last flush.
-    dirty: bool,
-    /// Writing would block: reading goes first, once.
-    deferred: bool,
+    flags: Flags,
 }
+
+const MASKED: u8 = 1;
+/// The current message is compressed.
+const COMPRESSED: u8 = 2;
+/// Something was written since the last flush.
+const DIRTY: u8 = 4;
+/// Writing would block: reading goes first, once.
+const DEFERRED: u8 = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -65,10 +71,7 @@ impl Outbound {
             taken: 0,
             progress: Progress::Idle,
             message: None,
-            compressed: false,
-            masked: matches!(role, Role::Client),
-            dirty: false,
-            deferred: false,
+            flags: Flags::new(if matches!(role, Role::Client) { MASKED } else { 0 }),
         }
     }
 
@@ -76,32 +79,18 @@ impl Outbound {
         self.start..self.end
     }
 
-    /// What is to be done for what was put.
-    #[inline]
-    const fn step(&self) -> Option<Step> {
-        if self.deferred {
-            None
-        } else if self.start != self.end {
-            Some(Step::Transmit)
-        } else if self.dirty {
-            Some(Step::Flush)
-        } else {
-            None
-        }
-    }
-
     /// Whether nothing was put that is still to be written or flushed.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
     pub(crate) const fn is_idle(&self) -> bool {
-        self.start == self.end && !self.dirty
+        self.start == self.end && !self.flags.has(DIRTY)
     }
 
     pub(crate) const fn set_deferred(&mut self, deferred: bool) {
-        self.deferred = deferred;
+        self.flags.set(DEFERRED, deferred);
     }
 
     pub(crate) const fn flushed(&mut self) {
-        self.dirty = false;
+        self.flags.set(DIRTY, false);
     }
 
     pub(crate) fn sent(&mut self, n: usize) -> Result<(), MisuseError> {
@@ -109,8 +98,8 @@ impl Outbound {
             return Err(MisuseError::ImpossibleCount);
         }
         self.start += n;
-        self.dirty = true;
-        self.deferred = false;
+        self.flags.set(DIRTY, true);
+        self.flags.set(DEFERRED, false);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
@@ -149,15 +138,16 @@ impl Outbound {
             _ => {}
         }
         if E::ACTIVE && self.message.is_none() && matches!(out.kind, Kind::Text | Kind::Binary) {
-            self.compressed = encoder.begin(out.data.len(), out.fin);
+            self.flags.set(COMPRESSED, encoder.begin(out.data.len(), out.fin));
         }
         self.taken = 0;
         self.progress = Progress::Open;
         Ok(())
     }
 
-    /// Puts as much of what is sent into `data` as fits; `true` when all of it was put.
-    #[inline]
+    /// Puts as much of what is sent into `data` as fits: [`Act::Done`] when all of it was put, [`Act::Transmit`] when
+    /// there has to be more room, [`Act::Refused`] when nothing can be sent any more.
+    #[cfg_attr(feature = "std", inline)]
     pub(crate) fn put<E: Encoder>(
         &mut self,
         data: &mut [u8],
@@ -165,28 +155,29 @@ impl Outbound {
         control: &Control,
         encoder: &mut E,
         out: &Outgoing<'_>,
-    ) -> Result<bool, MisuseError> {
-        self.deferred = false;
+    ) -> Act {
+        self.flags.set(DEFERRED, false);
         if self.progress != Progress::Open {
-            return Ok(true);
+            return Act::Done;
         }
         // "The application MUST NOT send any more data frames after sending a Close frame."
         if control.closing.is_closing() {
-            return Err(MisuseError::Closing);
+            return Act::Refused;
         }
         let rest = out.data.get(self.taken..).unwrap_or_default();
         let Some(fits) = self.fits(data) else {
-            return Ok(false);
+            return Act::Transmit;
         };
-        if E::ACTIVE && self.compressed && matches!(out.kind, Kind::Text | Kind::Binary) {
+        if E::ACTIVE && self.flags.has(COMPRESSED) && matches!(out.kind, Kind::Text | Kind::Binary) {
             // A frame that is small because of what is before it is not worth its header.
             if self.end > 0 && fits < rest.len().min(data.len() / 4) {
-                return Ok(false);
+                return Act::Transmit;
             }
-            return Ok(self.put_compressed(data, random, encoder, rest, fits, out));
+            let complete = self.put_compressed(data, random, encoder, rest, fits, out);
+            return if complete { Act::Done } else { Act::Transmit };
         }
         if rest.len() > fits && self.end > 0 {
-            return Ok(false);
+            return Act::Transmit;
         }
         // An empty buffer holds a control frame whole, and something of any other.
         let len = rest.len().min(fits);
@@ -198,10 +189,11 @@ impl Outbound {
             self.message = if fin { None } else { Some(out.kind) };
         }
         self.taken += len;
-        if complete {
-            self.progress = Progress::Put;
+        if !complete {
+            return Act::Transmit;
         }
-        Ok(complete)
+        self.progress = Progress::Put;
+        Act::Done
     }
 
     /// Puts a frame with as much of a compressed message as fits; `true` when all of it was put.
@@ -242,8 +234,8 @@ impl Outbound {
         }
         let header = header(produced, fin, masking_key);
         let Some(len) = header.emit(room) else { return false };
-        if len < at && at + produced <= room.len() {
-            room.copy_within(at..at + produced, len);
+        if len < at {
+            shift(room, at..at + produced, len);
         }
         trace!("sending compressed {} frame, fin {}, {} bytes", opcode, fin, produced);
         self.end += len + produced;
@@ -264,7 +256,7 @@ impl Outbound {
 
     /// A fresh one, at a client.
     fn masking_key(&self, random: &mut dyn Random) -> Option<MaskingKey> {
-        self.masked.then(|| {
+        self.flags.has(MASKED).then(|| {
             let mut key = [0; 4];
             random.fill(&mut key);
             key
@@ -277,29 +269,32 @@ impl Outbound {
         self.taken = 0;
     }
 
-    /// The next step for what is owed to the peer and what was put; `None` when all of it is written and flushed.
-    ///
-    /// # Errors
-    /// How the connection ended, once the peer was told all that is owed to it.
-    #[inline]
+    /// What to do next for what is owed to the peer and what was put; [`Act::Done`] when all of it is written and
+    /// flushed, [`Act::Over`] once the peer was told all that is owed to it and the connection has ended.
+    #[cfg_attr(feature = "std", inline)]
     pub(crate) fn poll(
         &mut self,
         data: &mut [u8],
         slot: &[Cell<u8>],
         random: &mut dyn Random,
         control: &mut Control,
-    ) -> Result<Option<Step>, Failure> {
+    ) -> Act {
         if control.is_owing() {
             self.put_owed(data, slot, random, control);
         }
         // Reading may go before writing only while there is something to read.
-        self.deferred &= control.closing.is_receiving();
-        if !control.closing.is_ended()
-            && let Some(step) = self.step()
-        {
-            return Ok(Some(step));
+        if !control.closing.is_receiving() {
+            self.flags.set(DEFERRED, false);
         }
-        control.closing.outcome().map_or(Ok(None), Err)
+        if !self.flags.has(DEFERRED) && !control.closing.is_ended() {
+            if self.start != self.end {
+                return Act::Transmit;
+            }
+            if self.flags.has(DIRTY) {
+                return Act::Flush;
+            }
+        }
+        if control.closing.is_over() { Act::Over } else { Act::Done }
     }
 
     /// Puts the pong, then the close frame, as far as there is room: once the buffer is drained there is.
@@ -310,12 +305,17 @@ impl Outbound {
         random: &mut dyn Random,
         control: &mut Control,
     ) {
-        if !control.pong.is_empty() && self.has_room(data, control.pong.len()) {
-            let len = control.pong.len();
-            let payload = control.pong.take(slot);
-            if !control.closing.is_sent() {
-                self.frame(data, random, Opcode::Pong, true, payload.get(..len).unwrap_or_default());
+        if control.closing.is_sent() {
+            control.pong = PongSlot::EMPTY;
+        }
+        if let Some(payload) = control.pong.payload(slot)
+            && let Some((to, key)) = self.header(data, random, Opcode::Pong, true, payload.len())
+        {
+            for (to, from) in to.iter_mut().zip(payload) {
+                *to = from.get();
             }
+            apply_mask(to, key.unwrap_or_default(), 0);
+            control.pong = PongSlot::EMPTY;
         }
         if let Some(code) = control.closing.owed() {
             self.put_close(data, random, &mut control.closing, code, "");
@@ -331,23 +331,18 @@ impl Outbound {
         code: CloseCode,
         reason: &str,
     ) -> bool {
-        let mut body = [0; MAX_CONTROL_PAYLOAD];
-        let len = emit_body(code, reason, &mut body);
-        if !self.has_room(data, len) {
+        let Some((to, key)) = self.header(data, random, Opcode::Close, true, body_len(code, reason)) else {
             return false;
-        }
-        self.frame(data, random, Opcode::Close, true, body.get(..len).unwrap_or_default());
+        };
+        emit_body(code, reason, to);
+        apply_mask(to, key.unwrap_or_default(), 0);
         closing.set_sent(code);
         true
     }
 
-    fn has_room(&self, data: &[u8], payload: usize) -> bool {
-        self.fits(data).is_some_and(|fits| payload <= fits)
-    }
-
     /// The largest payload that fits behind what was put, with its header; `None` if not even an empty one does.
     fn fits(&self, data: &[u8]) -> Option<usize> {
-        let header = if self.masked { 6 } else { 2 };
+        let header = if self.flags.has(MASKED) { 6 } else { 2 };
         let room = data.len().checked_sub(self.end)?.checked_sub(header)?;
         Some(match room {
             0..=125 => room,
@@ -358,22 +353,37 @@ impl Outbound {
         })
     }
 
-    /// Appends one frame; the caller has made sure that it fits.
-    #[inline]
+    /// Appends one frame of data; the caller has made sure that it fits.
+    #[cfg_attr(feature = "std", inline)]
     fn frame(&mut self, data: &mut [u8], random: &mut dyn Random, opcode: Opcode, fin: bool, payload: &[u8]) {
-        trace!("sending {} frame, fin {}, {} bytes", opcode, fin, payload.len());
-        let masking_key = self.masking_key(random);
-        let header = FrameHeader { fin, rsv: 0, opcode, masking_key, payload_len: payload.len() as u64 };
-        let Some(room) = data.get_mut(self.end..) else { return };
-        let Some(len) = header.emit(room) else { return };
-        let Some(to) = room.get_mut(len..).and_then(|room| room.get_mut(..payload.len())) else {
-            return;
-        };
-        match masking_key {
-            Some(key) => copy_masked(to, payload, key),
-            None => to.copy_from_slice(payload),
+        if let Some((to, key)) = self.header(data, random, opcode, fin, payload.len()) {
+            match key {
+                Some(key) => copy_masked(to, payload, key),
+                // No `copy_from_slice`, which compares the lengths and panics.
+                None => to.iter_mut().zip(payload).for_each(|(to, from)| *to = *from),
+            }
         }
-        self.end += len + payload.len();
+    }
+
+    /// Appends the header of a frame, if there is room for all of it; its payload goes to where is returned, masked with
+    /// the key if there is one.
+    #[cfg_attr(feature = "std", inline)]
+    fn header<'d>(
+        &mut self,
+        data: &'d mut [u8],
+        random: &mut dyn Random,
+        opcode: Opcode,
+        fin: bool,
+        len: usize,
+    ) -> Option<(&'d mut [u8], Option<MaskingKey>)> {
+        let masking_key = self.masking_key(random);
+        let header = FrameHeader { fin, rsv: 0, opcode, masking_key, payload_len: len as u64 };
+        let room = data.get_mut(self.end..)?;
+        let at = header.emit(room)?;
+        let to = room.get_mut(at..)?.get_mut(..len)?;
+        trace!("sending {} frame, fin {}, {} bytes", opcode, fin, len);
+        self.end += at + len;
+        Some((to, masking_key))
     }
 }
 

@@ -1,8 +1,7 @@
 use core::{ops::Range, time::Duration};
 
 use super::{
-    Closing, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, PongSlot, Role,
-    Step, cut,
+    Act, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, Role, Step, Want, cut,
 };
 use crate::{
     CloseCode, Closed, Kind, Message, MisuseError, Part, ProtocolError, Random,
@@ -28,12 +27,7 @@ impl Session {
         Self {
             inbound: Inbound::new(role, config),
             outbound: Outbound::new(role),
-            control: Control {
-                closing: Closing::new(role, config),
-                pong: PongSlot::EMPTY,
-                report: config.report_control,
-                unchecked: config.skip_utf8_validation,
-            },
+            control: Control::new(role, config),
         }
     }
 
@@ -44,6 +38,15 @@ impl Session {
         let mut session = Self::new(role, config);
         session.inbound.set_early(early);
         session
+    }
+
+    /// Notes which of the subprotocols was agreed on.
+    pub(crate) fn set_subprotocol(&mut self, index: Option<usize>) {
+        self.control.subprotocol = index.and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX);
+    }
+
+    pub(crate) fn subprotocol(&self) -> Option<usize> {
+        (self.control.subprotocol != u8::MAX).then_some(usize::from(self.control.subprotocol))
     }
 
     /// Whether the buffers are large enough.
@@ -69,7 +72,7 @@ impl Session {
     /// # Errors
     /// How the connection ended, at this and every later call; [`MisuseError::PartsPending`] for [`Mode::Whole`]
     /// inside of a message that was taken in part.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
     pub fn poll<D: Decoder>(
         &mut self,
         rx: &mut [u8],
@@ -78,21 +81,101 @@ impl Session {
         decoder: &mut D,
         mode: Mode,
     ) -> Result<Step, Failure> {
-        loop {
-            let (data, slot) = cut(tx);
-            // Most often there is nothing to send.
-            if !(self.outbound.is_idle() && self.control.is_quiet())
-                && let Some(step) = closed(self.outbound.poll(data, slot, random, &mut self.control))?
-            {
-                return Ok(step);
-            }
-            if let Some(step) = self.inbound.receive(rx, slot, &mut self.control, decoder, mode)? {
-                if step == Step::Receive {
-                    self.outbound.set_deferred(false);
+        self.step(rx, tx, random, decoder, &mut (), &Want::Receive(mode))
+    }
+
+    /// What to do next towards what the driver wants, with the outcome not looked up: see [`Act::failure`].
+    #[cfg_attr(feature = "std", inline)]
+    #[allow(clippy::too_many_arguments, reason = "the caller's pieces")]
+    pub(crate) fn advance<D: Decoder, E: Encoder>(
+        &mut self,
+        rx: &mut [u8],
+        tx: &mut [u8],
+        random: &mut dyn Random,
+        decoder: &mut D,
+        encoder: &mut E,
+        want: &Want<'_>,
+    ) -> Act {
+        let (data, slot) = cut(tx);
+        let mode = match want {
+            Want::Receive(mode) => *mode,
+            Want::Close(code, reason) => {
+                if !self.control.closing.is_closing() {
+                    // Without room it is put once what is pending was transmitted.
+                    self.outbound.put_close(data, random, &mut self.control.closing, *code, reason);
                 }
-                return Ok(step);
+                Mode::Parts
+            }
+            Want::Feed(out) | Want::Send(out) => {
+                let act = self.outbound.put(data, random, &self.control, encoder, out);
+                if act != Act::Done {
+                    return act;
+                }
+                Mode::Parts
+            }
+            Want::Flush => {
+                self.outbound.set_deferred(false);
+                Mode::Parts
+            }
+        };
+        loop {
+            // Most often there is nothing to send.
+            let quiet = cfg!(feature = "std") && self.outbound.is_idle() && self.control.is_quiet();
+            if !quiet && !matches!(want, Want::Feed(_)) {
+                let act = self.outbound.poll(data, slot, random, &mut self.control);
+                if act != Act::Done {
+                    return act;
+                }
+            }
+            if !want.reads() {
+                if !matches!(want, Want::Flush) {
+                    self.outbound.finish();
+                }
+                return Act::Done;
+            }
+            match self.inbound.receive(rx, slot, &mut self.control, decoder, mode) {
+                Act::Owed => {}
+                Act::Part if matches!(want, Want::Close(..)) => {}
+                act => {
+                    if act == Act::Receive {
+                        self.outbound.set_deferred(false);
+                    }
+                    return act;
+                }
             }
         }
+    }
+
+    /// The same for those outside.
+    #[cfg_attr(feature = "std", inline)]
+    #[allow(clippy::too_many_arguments, reason = "the caller's pieces")]
+    fn step<D: Decoder, E: Encoder>(
+        &mut self,
+        rx: &mut [u8],
+        tx: &mut [u8],
+        random: &mut dyn Random,
+        decoder: &mut D,
+        encoder: &mut E,
+        want: &Want<'_>,
+    ) -> Result<Step, Failure> {
+        Ok(match self.advance(rx, tx, random, decoder, encoder, want) {
+            Act::Transmit => Step::Transmit,
+            Act::Flush => Step::Flush,
+            Act::Receive => Step::Receive,
+            Act::Grow => Step::Grow,
+            Act::Part => Step::Part,
+            Act::Done | Act::Owed => Step::Done,
+            act => match self.failure(act) {
+                // For a driver that reads, the end of the closing handshake is a step, not an error.
+                Failure::Closed(closed) if want.reads() => Step::Closed(closed),
+                failure => return Err(failure),
+            },
+        })
+    }
+
+    /// Why [`advance`](Self::advance) said that there is nothing to do.
+    pub(crate) fn failure(&self, act: Act) -> Failure {
+        act.failure(&self.control.closing)
     }
 
     /// Begins to send a message, before [`poll_send`](Self::poll_send). With `resume`, goes on with the one that an
@@ -124,7 +207,12 @@ impl Session {
         self.start(encoder, &Outgoing { kind, data, fin, part: true }, resume)
     }
 
-    fn start(&mut self, encoder: &mut impl Encoder, out: &Outgoing<'_>, resume: bool) -> Result<(), Failure> {
+    pub(crate) fn start(
+        &mut self,
+        encoder: &mut impl Encoder,
+        out: &Outgoing<'_>,
+        resume: bool,
+    ) -> Result<(), Failure> {
         self.control.closing.check_open()?;
         Ok(self.outbound.start(encoder, out, resume)?)
     }
@@ -135,7 +223,7 @@ impl Session {
     ///
     /// # Errors
     /// How the connection ended meanwhile.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
     pub fn poll_send(
         &mut self,
         tx: &mut [u8],
@@ -144,7 +232,9 @@ impl Session {
         message: &Message<'_>,
         flush: bool,
     ) -> Result<Step, Failure> {
-        self.poll_put(tx, random, encoder, &Outgoing::from(*message), flush)
+        let out = Outgoing::from(*message);
+        let want = if flush { Want::Send(&out) } else { Want::Feed(&out) };
+        self.step(&mut [], tx, random, &mut (), encoder, &want)
     }
 
     /// The same for the part of [`start_part`](Self::start_part).
@@ -160,41 +250,17 @@ impl Session {
         data: &[u8],
         fin: bool,
     ) -> Result<Step, Failure> {
-        self.poll_put(tx, random, encoder, &Outgoing { kind, data, fin, part: true }, true)
-    }
-
-    fn poll_put(
-        &mut self,
-        tx: &mut [u8],
-        random: &mut dyn Random,
-        encoder: &mut impl Encoder,
-        out: &Outgoing<'_>,
-        flush: bool,
-    ) -> Result<Step, Failure> {
-        let (data, _) = cut(tx);
-        if self.outbound.put(data, random, &self.control, encoder, out)? {
-            if !flush {
-                self.outbound.finish();
-                return Ok(Step::Done);
-            }
-            let step = self.poll_flush(tx, random)?;
-            if step == Step::Done {
-                self.outbound.finish();
-            }
-            return Ok(step);
-        }
-        Ok(Step::Transmit)
+        let out = Outgoing { kind, data, fin, part: true };
+        self.step(&mut [], tx, random, &mut (), encoder, &Want::Send(&out))
     }
 
     /// The next step towards an empty send buffer and a flushed transport: [`Step::Done`] at the end.
     ///
     /// # Errors
     /// How the connection ended meanwhile.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
     pub fn poll_flush(&mut self, tx: &mut [u8], random: &mut dyn Random) -> Result<Step, Failure> {
-        self.outbound.set_deferred(false);
-        let (data, slot) = cut(tx);
-        Ok(self.outbound.poll(data, slot, random, &mut self.control)?.unwrap_or(Step::Done))
+        self.step(&mut [], tx, random, &mut (), &mut (), &Want::Flush)
     }
 
     /// Whether a close with these arguments may begin.
@@ -237,37 +303,7 @@ impl Session {
         code: CloseCode,
         reason: &str,
     ) -> Result<Step, Failure> {
-        loop {
-            if !self.control.closing.is_closing() {
-                // Without room it is put once what is pending was transmitted.
-                self.put_close(tx, random, code, reason);
-            }
-            match self.poll(rx, tx, random, decoder, Mode::Parts)? {
-                Step::Part => {}
-                step => return Ok(step),
-            }
-        }
-    }
-
-    /// The next step towards having sent the close frame of [`start_close`](Self::start_close), or one that is owed:
-    /// [`Step::Done`] at the end. Receiving goes on.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn poll_send_close(
-        &mut self,
-        tx: &mut [u8],
-        random: &mut dyn Random,
-        code: CloseCode,
-        reason: &str,
-    ) -> Result<Step, Failure> {
-        loop {
-            if !self.control.closing.is_closing() {
-                self.put_close(tx, random, code, reason);
-            }
-            let step = self.poll_flush(tx, random)?;
-            if step != Step::Done || self.control.closing.is_closing() {
-                return Ok(step);
-            }
-        }
+        self.step(rx, tx, random, decoder, &mut (), &Want::Close(code, reason))
     }
 
     /// Puts a close frame, if there is room and none was put before; `false` if there is no room.
@@ -339,7 +375,7 @@ impl Session {
     ///
     /// # Errors
     /// [`ProtocolError::InvalidUtf8`]; the connection is failed then, and [`poll_flush`](Self::poll_flush) tells the peer.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
     pub fn message<'b, D: Decoder>(
         &mut self,
         rx: &'b [u8],
@@ -395,22 +431,14 @@ impl Session {
     /// `now` is the time since any fixed moment; only differences count. The closing handshake has
     /// [`Config::close_timeout`], a message that has begun [`Config::message_timeout`], from the first call after that.
     pub fn poll_timeout(&mut self, now: Duration) -> Option<Duration> {
-        self.control.closing.poll_timeout(now, self.inbound.is_unfinished())
+        self.control.poll_timeout(now, self.inbound.is_unfinished())
     }
 
     /// Tells the time. Past the deadline of the closing handshake the connection counts as ended: drop the transport.
     /// Past that of a message it is failed, with [`ProtocolError::MessageTimeout`].
     pub fn handle_timeout(&mut self, now: Duration) {
-        if self.control.closing.handle_timeout(now, self.inbound.is_unfinished()) {
+        if self.control.handle_timeout(now, self.inbound.is_unfinished()) {
             self.inbound.fail(&mut self.control.closing, ProtocolError::MessageTimeout);
         }
-    }
-}
-
-/// For a driver that wants a message, the end of the closing handshake is a step, not an error.
-fn closed(polled: Result<Option<Step>, Failure>) -> Result<Option<Step>, Failure> {
-    match polled {
-        Err(Failure::Closed(closed)) => Ok(Some(Step::Closed(closed))),
-        other => other,
     }
 }

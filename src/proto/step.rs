@@ -1,4 +1,5 @@
-use crate::{Closed, Error, MisuseError, ProtocolError};
+use super::{Closing, Outgoing};
+use crate::{CloseCode, Closed, Error, MisuseError, ProtocolError};
 
 /// What the driver is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,59 @@ impl Step {
     #[must_use]
     pub const fn is_write(self) -> bool {
         matches!(self, Self::Transmit | Self::Flush)
+    }
+}
+
+/// What the machines say among themselves, in one byte: a [`Step`] of which the outcome, if it has come to that, is not
+/// looked up yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Transmit,
+    Flush,
+    Receive,
+    Grow,
+    Part,
+    Done,
+    /// The connection has ended: see [`Closing::outcome`].
+    Over,
+    /// Nothing more can be sent: [`MisuseError::Closing`].
+    Refused,
+    /// What comes is the rest of a message that was taken in part: [`MisuseError::PartsPending`].
+    Misplaced,
+    /// Something is owed to the peer now, or the connection has ended: the sending direction knows what is next.
+    Owed,
+}
+
+/// What a driver drives a session to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Want<'w> {
+    /// Something to receive.
+    Receive(Mode),
+    /// That a message is in the send buffer.
+    Feed(&'w Outgoing<'w>),
+    /// That it is written and flushed.
+    Send(&'w Outgoing<'w>),
+    /// That all is.
+    Flush,
+    /// The end of the closing handshake.
+    Close(CloseCode, &'w str),
+}
+
+impl Act {
+    /// Why there is nothing to do.
+    pub(crate) fn failure(self, closing: &Closing) -> Failure {
+        match closing.outcome() {
+            Some(failure) if self == Self::Over => failure,
+            _ if self == Self::Misplaced => MisuseError::PartsPending.into(),
+            _ => MisuseError::Closing.into(),
+        }
+    }
+}
+
+impl Want<'_> {
+    /// Whether reading brings it nearer.
+    pub(crate) const fn reads(&self) -> bool {
+        matches!(self, Self::Receive(_) | Self::Close(..))
     }
 }
 
