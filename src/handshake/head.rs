@@ -124,12 +124,15 @@ impl<'b> RequestHead<'b> {
         if self.target.starts_with('/') {
             return Some((None, self.target));
         }
-        let (scheme, rest) = self.target.split_once("://")?;
+        // By bytes: core's search for a string is over a kilobyte of flash, and can panic as far as the linker knows.
+        let (scheme, rest) =
+            self.target.split_at_checked(self.target.bytes().position(|byte| byte == b':')?)?;
+        let rest = rest.strip_prefix("://")?;
         // Section 4.2.1: "an absolute HTTP/HTTPS URI containing the /resource name/"
         if !["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
             return None;
         }
-        let at = rest.find(['/', '?']).unwrap_or(rest.len());
+        let at = rest.bytes().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
         let (host, path) = rest.split_at_checked(at)?;
         match path {
             "" => Some((Some(host), "/")),
