@@ -1,12 +1,17 @@
+mod compressed;
+mod shown;
+
 use core::{cell::Cell, mem, ops::Range};
+
+use shown::Shown;
 
 use super::{Act, Closing, Config, Control, Flags, Mode, Role};
 use crate::{
-    Kind, Limits, Message, MisuseError, Part, ProtocolError,
+    Kind, Limits, MisuseError, ProtocolError,
     buffer::shift,
-    extension::{Decoder, Progress},
+    extension::Decoder,
     frame::{FrameHeader, MaskingKey, Opcode, Rules, Status, apply_mask, parse_body, rotate},
-    utf8::{self, Validator},
+    utf8::Validator,
 };
 
 /// The receiving direction: decodes frames and assembles messages in place.
@@ -73,48 +78,6 @@ const MASKED: u8 = 1;
 const REPORT: u8 = 2;
 /// Text is handed out unchecked.
 const UNCHECKED: u8 = 4;
-
-/// What the last poll found, for the caller: what is held, or the `left` bytes before `head` of a control frame.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Shown(Flags);
-
-/// The first part of its message.
-const FIRST: u8 = 1;
-/// The last.
-const FIN: u8 = 2;
-/// The kind: text, if it is none of these.
-const BINARY: u8 = 4;
-const PING: u8 = 8;
-const PONG: u8 = 16;
-
-impl Shown {
-    const fn new(kind: Kind, first: bool, fin: bool) -> Self {
-        let kind = match kind {
-            Kind::Text => 0,
-            Kind::Binary => BINARY,
-            Kind::Ping => PING,
-            Kind::Pong => PONG,
-        };
-        Self(Flags::new(kind | if first { FIRST } else { 0 } | if fin { FIN } else { 0 }))
-    }
-
-    const fn is_control(self) -> bool {
-        self.0.has(PING | PONG)
-    }
-
-    const fn kind(self) -> Kind {
-        if self.0.has(BINARY) {
-            Kind::Binary
-        } else if self.0.has(PING) {
-            Kind::Ping
-        } else if self.0.has(PONG) {
-            Kind::Pong
-        } else {
-            Kind::Text
-        }
-    }
-}
 
 /// What the caller of [`Inbound::receive`] hands in: one pointer to pass on instead of seven words.
 struct Call<'c> {
@@ -244,55 +207,6 @@ impl Inbound {
     /// Whether a message has begun whose end has not arrived.
     pub(crate) const fn is_unfinished(&self) -> bool {
         self.message.is_some() && !matches!(self.frame, Frame::Undecoded)
-    }
-
-    /// Where what was found lies in the buffer.
-    fn shown(&self) -> Range<usize> {
-        if self.shown.is_control() {
-            self.head.saturating_sub(self.left())..self.head
-        } else {
-            self.base..self.keep
-        }
-    }
-
-    /// What was found.
-    #[cfg_attr(feature = "std", inline)]
-    fn data_in<'b, D: Decoder>(&self, rx: &'b [u8], decoder: &'b D) -> &'b [u8] {
-        if D::ACTIVE && self.compressed && !self.shown.is_control() {
-            return decoder.output();
-        }
-        rx.get(self.shown()).unwrap_or_default()
-    }
-
-    /// The part that was found.
-    pub(crate) fn part<'b, D: Decoder>(&self, rx: &'b [u8], decoder: &'b D) -> Part<'b> {
-        let Shown(flags) = self.shown;
-        let data = self.data_in(rx, decoder);
-        Part { kind: self.shown.kind(), first: flags.has(FIRST), fin: flags.has(FIN), data }
-    }
-
-    /// The message that was found. The UTF-8 of text is checked here, where it may not have been before.
-    #[cfg_attr(feature = "std", inline)]
-    pub(crate) fn message<'b, D: Decoder>(
-        &mut self,
-        rx: &'b [u8],
-        decoder: &'b D,
-        control: &mut Control,
-    ) -> Result<Message<'b>, ProtocolError> {
-        let data = self.data_in(rx, decoder);
-        Ok(match self.shown.kind() {
-            Kind::Text if self.rules.has(UNCHECKED) => Message::UncheckedText(data),
-            Kind::Text => match utf8::text(data) {
-                Ok(text) => Message::Text(text),
-                Err(error) => {
-                    self.fail(&mut control.closing, error);
-                    return Err(error);
-                }
-            },
-            Kind::Binary => Message::Binary(data),
-            Kind::Ping => Message::Ping(data),
-            Kind::Pong => Message::Pong(data),
-        })
     }
 
     #[cfg_attr(not(feature = "std"), inline(never))]
@@ -459,63 +373,6 @@ impl Inbound {
             return Ok(None);
         }
         self.more(call, self.left()).map(Some)
-    }
-
-    /// Decodes what is held of a compressed message; `None` if more is needed than has arrived.
-    fn decode<D: Decoder>(
-        &mut self,
-        call: &mut Call<'_>,
-        decoder: &mut D,
-    ) -> Result<Option<Act>, ProtocolError> {
-        let fin = self.frame == Frame::Undecoded;
-        let mut limit = match self.max_message {
-            u32::MAX => usize::MAX,
-            _ => usize::try_from(self.budget).unwrap_or(usize::MAX),
-        };
-        let progress = loop {
-            let before = decoder.output().len();
-            let held = call.rx.get(self.base..self.keep).unwrap_or_default();
-            let decoded = decoder.decode(held, fin, limit).map_err(|_| ProtocolError::InvalidCompression)?;
-            self.base += decoded.consumed.min(held.len());
-            let output = decoder.output();
-            limit = limit
-                .checked_sub(output.len().saturating_sub(before))
-                .ok_or(ProtocolError::MessageTooLarge)?;
-            if self.message == Some(Kind::Text) && !self.rules.has(UNCHECKED) {
-                self.text.push(output.get(self.checked..).unwrap_or_default())?;
-                self.checked = output.len();
-            }
-            match decoded.progress {
-                Progress::Output if call.mode == Mode::Whole || decoder.output().is_empty() => {
-                    if !decoder.grow() {
-                        return Err(ProtocolError::MessageTooLarge);
-                    }
-                }
-                // Only a decoder that breaks its word asks for more than all.
-                Progress::Input if fin => return Err(ProtocolError::InvalidCompression),
-                progress => break progress,
-            }
-        };
-        if self.max_message != u32::MAX {
-            self.budget = u32::try_from(limit).unwrap_or(u32::MAX);
-        }
-        let fin = progress == Progress::Done;
-        if !fin && (call.mode == Mode::Whole || decoder.output().is_empty()) {
-            return Ok(None);
-        }
-        let kind = self.message.unwrap_or(Kind::Binary);
-        if fin {
-            if kind == Kind::Text && !self.rules.has(UNCHECKED) && !self.text.is_complete() {
-                return Err(ProtocolError::InvalidUtf8);
-            }
-            self.message = None;
-            self.frame = Frame::None;
-            call.control.closing.next_deadline();
-        }
-        self.shown = Shown::new(kind, !self.begun, fin);
-        self.handed = true;
-        self.begun = !fin;
-        Ok(Some(Act::Part))
     }
 
     /// Hands out what is held: a whole message, or in parts what there is of it.

@@ -1,0 +1,67 @@
+//! Messages that are decoded before they are handed out (RFC 7692 section 6.2).
+
+use super::{Call, Frame, Inbound, Shown, UNCHECKED};
+use crate::{
+    Kind, ProtocolError,
+    extension::{Decoder, Progress},
+    proto::{Act, Mode},
+};
+
+impl Inbound {
+    /// Decodes what is held of a compressed message; `None` if more is needed than has arrived.
+    pub(super) fn decode<D: Decoder>(
+        &mut self,
+        call: &mut Call<'_>,
+        decoder: &mut D,
+    ) -> Result<Option<Act>, ProtocolError> {
+        let fin = self.frame == Frame::Undecoded;
+        let mut limit = match self.max_message {
+            u32::MAX => usize::MAX,
+            _ => usize::try_from(self.budget).unwrap_or(usize::MAX),
+        };
+        let progress = loop {
+            let before = decoder.output().len();
+            let held = call.rx.get(self.base..self.keep).unwrap_or_default();
+            let decoded = decoder.decode(held, fin, limit).map_err(|_| ProtocolError::InvalidCompression)?;
+            self.base += decoded.consumed.min(held.len());
+            let output = decoder.output();
+            limit = limit
+                .checked_sub(output.len().saturating_sub(before))
+                .ok_or(ProtocolError::MessageTooLarge)?;
+            if self.message == Some(Kind::Text) && !self.rules.has(UNCHECKED) {
+                self.text.push(output.get(self.checked..).unwrap_or_default())?;
+                self.checked = output.len();
+            }
+            match decoded.progress {
+                Progress::Output if call.mode == Mode::Whole || decoder.output().is_empty() => {
+                    if !decoder.grow() {
+                        return Err(ProtocolError::MessageTooLarge);
+                    }
+                }
+                // Only a decoder that breaks its word asks for more than all.
+                Progress::Input if fin => return Err(ProtocolError::InvalidCompression),
+                progress => break progress,
+            }
+        };
+        if self.max_message != u32::MAX {
+            self.budget = u32::try_from(limit).unwrap_or(u32::MAX);
+        }
+        let fin = progress == Progress::Done;
+        if !fin && (call.mode == Mode::Whole || decoder.output().is_empty()) {
+            return Ok(None);
+        }
+        let kind = self.message.unwrap_or(Kind::Binary);
+        if fin {
+            if kind == Kind::Text && !self.rules.has(UNCHECKED) && !self.text.is_complete() {
+                return Err(ProtocolError::InvalidUtf8);
+            }
+            self.message = None;
+            self.frame = Frame::None;
+            call.control.closing.next_deadline();
+        }
+        self.shown = Shown::new(kind, !self.begun, fin);
+        self.handed = true;
+        self.begun = !fin;
+        Ok(Some(Act::Part))
+    }
+}
