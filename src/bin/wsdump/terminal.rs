@@ -3,7 +3,6 @@
 use std::{
     io, process,
     sync::atomic::{AtomicBool, Ordering},
-    thread,
 };
 
 use sockling::{CloseCode, net::app::Handle};
@@ -42,7 +41,17 @@ impl Saved {
 /// Ctrl-C was there once.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// SIGINT and SIGTERM close the connection; a second one does not wait for that.
+/// Closes the connection; the second time it does not wait for that.
+fn interrupt(handle: &Handle, saved: &Saved, code: CloseCode) {
+    if INTERRUPTED.swap(true, Ordering::Relaxed) {
+        saved.restore();
+        process::exit(130);
+    }
+    // Both codes may be sent.
+    let _ = handle.close_with(code, "");
+}
+
+/// SIGINT and SIGTERM [`interrupt`].
 #[cfg(unix)]
 pub fn on_signals(handle: Handle, saved: Saved) -> io::Result<()> {
     use signal_hook::{
@@ -52,21 +61,16 @@ pub fn on_signals(handle: Handle, saved: Saved) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let waiting = move || {
         for signal in signals.forever() {
-            if INTERRUPTED.swap(true, Ordering::Relaxed) {
-                saved.restore();
-                process::exit(130);
-            }
             let code = if signal == SIGTERM { CloseCode::GOING_AWAY } else { CloseCode::NORMAL };
-            // Both may be sent.
-            let _ = handle.close_with(code, "");
+            interrupt(&handle, &saved, code);
         }
     };
-    thread::Builder::new().name("signals".into()).spawn(waiting)?;
+    std::thread::Builder::new().name("signals".into()).spawn(waiting)?;
     Ok(())
 }
 
-#[cfg(not(unix))]
-#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-pub fn on_signals(_: Handle, _: Saved) -> io::Result<()> {
-    Ok(())
+/// Ctrl-C and Ctrl-Break [`interrupt`].
+#[cfg(windows)]
+pub fn on_signals(handle: Handle, saved: Saved) -> io::Result<()> {
+    ctrlc::set_handler(move || interrupt(&handle, &saved, CloseCode::NORMAL)).map_err(io::Error::other)
 }
