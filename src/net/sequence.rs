@@ -48,6 +48,7 @@ pub(super) enum Next<'a> {
     /// Connect to one of these, then call [`connected`](Sequence::connected).
     Connect(&'a [SocketAddr]),
     /// Connect to this Unix-domain socket, likewise.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no option for it"))]
     ConnectUnix(&'a Path),
     /// Perform a handshake of TLS over what is there (which may be TLS already), then call
     /// [`secured`](Sequence::secured).
