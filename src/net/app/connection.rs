@@ -1,5 +1,5 @@
 use core::mem;
-use std::{string::String, time::Duration, vec::Vec};
+use std::{io, string::String, time::Duration, vec::Vec};
 
 use super::{
     CloseInfo, Error, Unsent, WebSocket,
@@ -66,10 +66,17 @@ impl Connection {
         })
     }
 
-    /// The socket has become readable or writable.
-    pub(super) const fn ready(&mut self) {
-        self.readable = true;
-        self.blocked = false;
+    /// Waits until the socket has become readable or writable.
+    pub(super) fn wait(&mut self, waiting: &mut Waiting, timeout: Option<Duration>) -> io::Result<()> {
+        #[cfg(not(unix))]
+        if let Some(watched) = &mut self.watched {
+            waiting.watch_again(watched, self.blocked)?;
+        }
+        if waiting.wait(timeout)? {
+            self.readable = true;
+            self.blocked = false;
+        }
+        Ok(())
     }
 
     /// Whether the peer has shown to be alive since the last call: it sent something, or took something when the way to

@@ -106,19 +106,16 @@ impl App<'_> {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        match self.waiting()?.wait(timeout) {
-            Ok(true) => {
-                if let Some(connection) = self.run.as_mut().and_then(|run| run.connection.as_mut()) {
-                    connection.ready();
-                }
-                Ok(())
-            }
-            Ok(false) => Ok(()),
-            Err(error) => {
-                self.abandon();
-                Err(Error::Io(error))
-            }
-        }
+        self.waiting()?;
+        let waiting = self.waiting.as_mut().ok_or(Error::NotConnected)?;
+        let waited = match self.run.as_mut().and_then(|run| run.connection.as_mut()) {
+            Some(connection) => connection.wait(waiting, timeout),
+            None => waiting.wait(timeout).map(drop),
+        };
+        waited.map_err(|error| {
+            self.abandon();
+            Error::Io(error)
+        })
     }
 
     /// All that can be done now, and no callback twice.

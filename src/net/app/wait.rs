@@ -55,6 +55,13 @@ impl Waiting {
         Ok(watched)
     }
 
+    /// Before each wait: here an event comes once, and the next one when it is asked for.
+    #[cfg(not(unix))]
+    pub(super) fn watch_again(&self, watched: &mut Watched, writing: bool) -> io::Result<()> {
+        let interest = if writing { BOTH } else { Interest::READABLE };
+        self.poll.registry().reregister(&mut watched.0, SOCKET, interest)
+    }
+
     /// Ends that, before the socket is closed.
     pub(super) fn unwatch(&self, mut watched: Watched) {
         // What cannot be ended here ends with the socket.
