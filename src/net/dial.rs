@@ -48,8 +48,8 @@ pub(super) fn dial(
     };
     sequence.connected();
     let mut stream = Stream::tcp(tcp);
-    if let Some(shutdown) = stream.shutdown_handle() {
-        cancel.set_wake(shutdown)?;
+    if let Some(ender) = stream.ender() {
+        cancel.set_wake(move || ender.end())?;
     }
     go_on(&mut sequence, &mut stream, deadline)?;
     Ok(stream)

@@ -1,6 +1,6 @@
 use core::fmt;
 use std::{
-    net::{Shutdown, TcpStream},
+    net::Shutdown,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     CloseInfo, Error, IoError, ReadHalf, WriteHalf, deflate::NetCodec, options::deadline, random::Keys,
-    websocket::Inner,
+    socket::Ender, websocket::Inner,
 };
 use crate::{CloseCode, Growing, Kind, Message, Part, blocking, proto::Mode};
 
@@ -23,11 +23,11 @@ pub(super) fn split(
     let (mut read_half, mut write_half) = stream.split().map_err(Error::Io)?;
     read_half.set_deadline(None);
     write_half.set_deadline(None);
-    let socket = write_half.tcp().try_clone().map_err(Error::Io)?;
+    let ender = write_half.ender();
     let (reader, writer) = blocking::halves(read_half, write_half, (session, keys, rx, tx, codec));
     let over = Arc::new(Over::default());
     let reader = Reader { inner: reader, over: over.clone(), server, timed, opened: Instant::now() };
-    Ok((reader, Writer { inner: writer, socket, over, close_timeout }))
+    Ok((reader, Writer { inner: writer, ender, over, close_timeout }))
 }
 
 /// Whether the reader has come to the end.
@@ -173,7 +173,7 @@ impl fmt::Debug for Reader {
 /// The half of a [`WebSocket`](super::WebSocket) that sends: [`WebSocket::split`](super::WebSocket::split).
 pub struct Writer {
     inner: blocking::Writer<WriteHalf, Keys, NetCodec>,
-    socket: TcpStream,
+    ender: Ender,
     over: Arc<Over>,
     close_timeout: Duration,
 }
@@ -225,7 +225,7 @@ impl Writer {
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         let result = self.inner.close(code, reason).map_err(Error::from_core);
         if !matches!(result, Err(Error::Misuse(_))) && !self.over.wait(self.close_timeout) {
-            let _ = self.socket.shutdown(Shutdown::Both);
+            self.ender.end();
         }
         result
     }
@@ -233,6 +233,6 @@ impl Writer {
 
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("socket", &self.socket).finish_non_exhaustive()
+        f.debug_struct("Writer").finish_non_exhaustive()
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use super::{
     error::is_wait,
     layers::{Layer, Layers},
-    socket::{Raw, Side, unsupported},
+    socket::{Ender, Raw, Side, unsupported},
 };
 
 /// What the transport of a connection reports.
@@ -105,10 +105,10 @@ impl Stream {
         self.layers.start(&mut self.raw, connection, layer)
     }
 
-    /// What shuts the socket down, also under a call in another thread; `None` over a stream that the caller brought.
-    pub(super) fn shutdown_handle(&self) -> Option<impl FnOnce() + Send + use<>> {
+    /// What ends the socket, also under a call in another thread; `None` over a stream that the caller brought.
+    pub(super) fn ender(&self) -> Option<Ender> {
         match &self.raw {
-            Raw::Socket(input, _) => Some(input.shutdown_handle()),
+            Raw::Socket(input, _) => Some(input.ender()),
             Raw::Other { .. } => None,
         }
     }
@@ -327,7 +327,7 @@ impl ReadHalf {
 
     /// Ends both directions, also under a call of the other half.
     pub(super) fn shutdown(&self) {
-        let _ = self.tcp_stream().shutdown(Shutdown::Both);
+        self.side.ender().end();
     }
 }
 
@@ -365,8 +365,8 @@ impl WriteHalf {
         self.side.set_deadline(at);
     }
 
-    pub(super) fn tcp(&self) -> &TcpStream {
-        self.side.tcp()
+    pub(super) fn ender(&self) -> Ender {
+        self.side.ender()
     }
 }
 
