@@ -79,9 +79,7 @@ fn failure(addr: SocketAddr, source: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::TcpListener, vec};
-
-    use ::tokio::time::{Duration, Instant};
+    use std::net::TcpListener;
 
     use super::*;
 
@@ -111,11 +109,13 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_black_hole_costs_the_delay() {
+        use ::tokio::time::{Duration, Instant};
+
         let hole = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         hole.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         hole.listen(0).unwrap();
         let hole_addr = hole.local_addr().unwrap().as_socket().unwrap();
-        let mut queued = vec![];
+        let mut queued = std::vec![];
         for _ in 0..4 {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
             socket.set_nonblocking(true).unwrap();
