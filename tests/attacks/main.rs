@@ -11,6 +11,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "deflate")]
+mod bombs;
+#[cfg(feature = "deflate")]
+mod compression;
 mod flood;
 mod frames;
 mod handshake;
