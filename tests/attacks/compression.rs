@@ -2,7 +2,7 @@
 
 use sockling::{
     Error, ProtocolError, Request, Role, asynch, blocking,
-    extension::{Codec, Compressor, Deflate, Direction, Inflater, Negotiated, Uncompressed},
+    extension::{Codec, Compressor, Deflate, Direction, Inflater, Negotiated},
     handshake::{HandshakeError, Response},
 };
 
