@@ -155,7 +155,7 @@ impl Bomb {
         assert_eq!(data.len() * count, size);
         // A full flush forgets the window, so that it can be repeated.
         let mut unit = flushed(&data, 9, FlushCompress::Full);
-        while unit.len() % 4 != 0 {
+        while !unit.len().is_multiple_of(4) {
             // An empty block: then each unit is masked like the one before.
             unit.extend([0, 0, 0, 0xff, 0xff]);
         }
