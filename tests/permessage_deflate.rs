@@ -58,7 +58,7 @@ fn examples_of_rfc_7692() {
 }
 
 #[test]
-fn rules_of_rsv1_and_of_compressed_data() {
+fn row_12_rules_of_rsv1_and_of_compressed_data() {
     let invalid_text = [0x00, 0x02, 0x00, 0xfd, 0xff, 0xc3, 0x28, 0x00];
     let cut_text = [0x00, 0x01, 0x00, 0xfe, 0xff, 0xc3, 0x00];
     let cases: &[(Sent<'_>, ProtocolError)] = &[
@@ -168,16 +168,16 @@ fn sends_dropped_at_every_await() {
             let mut ws = Setup::new(role).tx(300).asynch(&io).with_codec(plain_fixed());
             let mut dropped = 0;
             for _ in 0..2 {
-                let mut sent = once(ws.send(&text));
+                let mut sent = once(ws.send(&text[..]));
                 while sent.is_none() {
                     dropped += 1;
-                    sent = once(ws.resume_send(&text));
+                    sent = once(ws.resume_send(&text[..]));
                 }
                 sent.unwrap().unwrap();
-                let mut sent = once(ws.send(&noise));
+                let mut sent = once(ws.send(&noise[..]));
                 while sent.is_none() {
                     dropped += 1;
-                    sent = once(ws.resume_send(&noise));
+                    sent = once(ws.resume_send(&noise[..]));
                 }
                 sent.unwrap().unwrap();
             }
