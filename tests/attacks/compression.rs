@@ -177,6 +177,38 @@ fn row_11_garbage_after_the_limit() {
     }
 }
 
+/// A distance within the memory that there is, but beyond the window that was agreed on.
+#[test]
+fn row_11_a_distance_beyond_the_agreed_window() {
+    let mut rng = Rng::new(9);
+    let noise = rng.bytes(500);
+    for (between, fits) in [(0, true), (100, false)] {
+        // The repetition goes 500 bytes back, or 600.
+        let message = [&noise[..], &rng.bytes(between), &noise[..]].concat();
+        let payload = compressed(&message, 9);
+        assert!(payload.len() < 700, "{}", payload.len());
+        let agreed = Direction { window_bits: 9, context_takeover: true };
+        for role in ROLES {
+            let setup = Setup::new(role).steps(&[1, 1 << 20]);
+            let codec = || {
+                let (inflater, output) = (vec![0; 1 << 15], vec![0; 2000]);
+                let mut codec = Deflate::new(
+                    Inflater::new(inflater, output),
+                    Compressor::new(vec![0; 1 << 15], vec![0u16; 256]),
+                );
+                codec.agree(Negotiated { send: BOTH, receive: agreed });
+                codec
+            };
+            let (got, end, _) = outcome(&setup, &wire(role, &[(0xC2, &payload)]), &EITHER, codec);
+            if fits {
+                assert_eq!((got, end), (vec![Got::Binary(message.clone())], TIMED_OUT));
+            } else {
+                assert_eq!((got, end), (vec![], Error::Protocol(ProtocolError::InvalidCompression)));
+            }
+        }
+    }
+}
+
 /// Lists of extensions that a tokenizer could take quadratic time over, at a client that offers one.
 #[test]
 fn row_05_lists_made_to_be_slow_at_a_client() {
