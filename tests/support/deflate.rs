@@ -82,10 +82,13 @@ pub fn each(setup: &Setup, input: &[u8]) -> Outcome {
 }
 
 /// With zlib's, where there is one.
+#[cfg(feature = "std")]
 pub fn by_zlib(setup: &Setup, input: &[u8], takes: &[Take], limit: u32) -> Option<Outcome> {
-    #[cfg(feature = "std")]
-    return Some(outcome(setup, input, takes, || zlib(limit)));
-    #[cfg(not(feature = "std"))]
+    Some(outcome(setup, input, takes, || zlib(limit)))
+}
+
+#[cfg(not(feature = "std"))]
+pub fn by_zlib(_: &Setup, _: &[u8], _: &[Take], _: u32) -> Option<Outcome> {
     None
 }
 
