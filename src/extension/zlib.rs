@@ -120,10 +120,16 @@ struct Inflating {
     context_takeover: bool,
     /// Whether the message has begun.
     begun: bool,
+    /// Whether what was consumed ends with a block that is marked as the last one.
+    ended: bool,
     output: Growing,
     /// How much of the output is filled.
     len: usize,
 }
+
+/// The tail and an empty block. If the message ends inside of a block, zlib may take the tail for the end of that one and
+/// for the length of another, which is not told from the end of a message; but then the rest are data.
+const TAIL_AND_MORE: [u8; 9] = [0, 0, 0xff, 0xff, 0, 0, 0, 0xff, 0xff];
 
 impl Inflating {
     fn new(direction: Direction, max_message: u32) -> Self {
@@ -134,6 +140,7 @@ impl Inflating {
             zlib: Decompress::new_with_window_bits(false, direction.window_bits.clamp(9, 15)),
             context_takeover: direction.context_takeover,
             begun: false,
+            ended: false,
             output: Growing::new(AT_FIRST.min(most), most),
             len: 0,
         }
@@ -157,6 +164,7 @@ impl Inflating {
             let (taken, made) =
                 (moved(self.zlib.total_in(), total_in), moved(self.zlib.total_out(), total_out));
             let full = made == room.len();
+            self.ended = status == Status::StreamEnd || self.ended && taken == 0;
             consumed += taken;
             self.len += made;
             if status == Status::StreamEnd {
@@ -185,7 +193,7 @@ impl Decoder for ZlibDecoder {
 
     fn begin(&mut self) {
         if let Some(inflating) = &mut self.0 {
-            inflating.begun = false;
+            (inflating.begun, inflating.ended) = (false, false);
             if !inflating.context_takeover {
                 inflating.zlib.reset(false);
             }
@@ -200,12 +208,13 @@ impl Decoder for ZlibDecoder {
         let mut progress = if full { Progress::Output } else { Progress::Input };
         if fin && !full {
             // "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message." Some senders leave
-            // an empty message without any.
-            let tail = if inflating.begun { &TAIL[..] } else { &[] };
+            // an empty message without any, others mark the last block of any message, and leave it at that.
+            let tail = if inflating.begun && !inflating.ended { &TAIL_AND_MORE[..] } else { &[] };
             let limit = limit.saturating_sub(inflating.len - before);
             let before = inflating.len;
             let (_, full) = inflating.inflate(tail, limit)?;
-            // It is an empty block, unless it was taken for data because the message ends inside of another one.
+            // It is an empty block, and so is what follows it, unless it was taken for something else because the message ends
+            // inside of another one: then zlib finds that wrong, or takes it for data.
             if inflating.len > before {
                 return Err(Undecodable);
             }

@@ -105,7 +105,6 @@ impl Accept {
 
 /// "base64-encoded (see Section 4 of [RFC4648])": `out` has just the length that `bytes` take. (A crate's encoder, in
 /// constant time, is five times as large; neither nonce nor hash is a secret.)
-#[allow(clippy::cast_possible_truncation, reason = "six bits")]
 fn encode_base64(bytes: &[u8], out: &mut [u8]) {
     let mut unwritten = bytes.len() * 8;
     let mut bytes = bytes.iter();
@@ -117,15 +116,20 @@ fn encode_base64(bytes: &[u8], out: &mut [u8]) {
             len += 8;
         }
         len -= 6;
-        *to = match (bits >> len & 0x3F) as u8 {
-            _ if unwritten == 0 => b'=',
-            n @ 0..=25 => b'A' + n,
-            n @ 26..=51 => b'a' - 26 + n,
-            n @ 52..=61 => n - 52 + b'0',
-            62 => b'+',
-            _ => b'/',
-        };
+        *to = if unwritten == 0 { b'=' } else { base64_digit(bits >> len) };
         unwritten = unwritten.saturating_sub(6);
+    }
+}
+
+/// What stands for the lowest six bits.
+#[allow(clippy::cast_possible_truncation, reason = "six bits")]
+pub(super) const fn base64_digit(bits: u32) -> u8 {
+    match (bits & 0x3F) as u8 {
+        n @ 0..=25 => b'A' + n,
+        n @ 26..=51 => b'a' - 26 + n,
+        n @ 52..=61 => n - 52 + b'0',
+        62 => b'+',
+        _ => b'/',
     }
 }
 

@@ -6,6 +6,7 @@
 //! interrupted between them goes on later with another `poll`. What comes behind the head stays in the receive buffer:
 //! [`early`](ClientHandshake::early).
 
+mod authorization;
 mod client;
 mod error;
 mod field;

@@ -12,7 +12,9 @@ use std::{
 };
 
 use super::{
+    ReadHalf, WriteHalf,
     error::is_wait,
+    halves,
     layers::{Layer, Layers},
     socket::{Ender, Raw, Side, unsupported},
 };
@@ -188,13 +190,10 @@ impl Stream {
     /// # Errors
     /// [`Unsupported`](io::ErrorKind::Unsupported) over a stream that the caller brought: no one knows how to cut that.
     pub fn split(self) -> io::Result<(ReadHalf, WriteHalf)> {
-        let Raw::Socket(input, output) = self.raw else {
-            return Err(unsupported());
-        };
-        Ok((
-            ReadHalf { side: input, layers: self.layers.clone() },
-            WriteHalf { side: output, layers: self.layers },
-        ))
+        match self.raw {
+            Raw::Socket(input, output) => Ok(halves::both(input, output, self.layers)),
+            Raw::Other { .. } => Err(unsupported()),
+        }
     }
 
     /// Bounds all reads and writes together: past it they time out, however little each of them waited. Over a stream
@@ -286,99 +285,7 @@ impl fmt::Debug for Stream {
 }
 
 /// How long an end waits for the peer to take what was written.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// The half of a [`Stream`] that reads.
-#[derive(Debug)]
-pub struct ReadHalf {
-    side: Side,
-    layers: Layers,
-}
-
-impl ReadHalf {
-    /// Like [`Stream::set_read_timeout`].
-    ///
-    /// # Errors
-    /// Likewise.
-    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.side.set_timeout(timeout)
-    }
-
-    /// The socket, which both halves share.
-    #[must_use]
-    pub fn tcp_stream(&self) -> &TcpStream {
-        self.side.tcp()
-    }
-}
-
-impl ReadHalf {
-    pub(super) const fn set_deadline(&mut self, at: Option<Instant>) {
-        self.side.set_deadline(at);
-    }
-
-    /// Like [`Stream::linger`]; the other half cannot write any more.
-    pub(super) fn linger(&mut self) {
-        if self.tcp_stream().shutdown(Shutdown::Write).is_ok() {
-            self.set_deadline(Instant::now().checked_add(LINGER));
-            self.side.discard();
-        }
-        self.shutdown();
-    }
-
-    /// Ends both directions, also under a call of the other half.
-    pub(super) fn shutdown(&self) {
-        self.side.ender().end();
-    }
-}
-
-impl Read for ReadHalf {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.layers.read(&mut self.side, buf)
-    }
-}
-
-/// The half of a [`Stream`] that writes.
-#[derive(Debug)]
-pub struct WriteHalf {
-    side: Side,
-    layers: Layers,
-}
-
-impl WriteHalf {
-    /// Like [`Stream::set_write_timeout`].
-    ///
-    /// # Errors
-    /// Likewise.
-    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.side.set_timeout(timeout)
-    }
-
-    /// Says that nothing more comes: `close_notify` in TLS, then FIN. The other half can go on.
-    pub fn shutdown(&mut self) {
-        self.layers.close(&mut self.side);
-        let _ = self.side.tcp().shutdown(Shutdown::Write);
-    }
-}
-
-impl WriteHalf {
-    pub(super) const fn set_deadline(&mut self, at: Option<Instant>) {
-        self.side.set_deadline(at);
-    }
-
-    pub(super) fn ender(&self) -> Ender {
-        self.side.ender()
-    }
-}
-
-impl Write for WriteHalf {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.layers.write(&mut self.side, buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.layers.flush(&mut self.side)
-    }
-}
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 impl embedded_io::ErrorType for Stream {
     type Error = IoError;
@@ -391,30 +298,6 @@ impl embedded_io::Read for Stream {
 }
 
 impl embedded_io::Write for Stream {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, IoError> {
-        Write::write(self, buf).map_err(IoError)
-    }
-
-    fn flush(&mut self) -> Result<(), IoError> {
-        Write::flush(self).map_err(IoError)
-    }
-}
-
-impl embedded_io::ErrorType for ReadHalf {
-    type Error = IoError;
-}
-
-impl embedded_io::Read for ReadHalf {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, IoError> {
-        Read::read(self, buf).map_err(IoError)
-    }
-}
-
-impl embedded_io::ErrorType for WriteHalf {
-    type Error = IoError;
-}
-
-impl embedded_io::Write for WriteHalf {
     fn write(&mut self, buf: &[u8]) -> Result<usize, IoError> {
         Write::write(self, buf).map_err(IoError)
     }

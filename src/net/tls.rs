@@ -230,10 +230,7 @@ mod tests {
         pki_types::{PrivatePkcs8KeyDer, ServerName},
     };
 
-    use super::super::{
-        layers::Layer,
-        stream::{ReadHalf, Stream, WriteHalf},
-    };
+    use super::super::{ReadHalf, Stream, WriteHalf, layers::Layer};
 
     /// Two ends of TLS over loopback, of either version.
     fn pair(version: &'static rustls::SupportedProtocolVersion) -> [Stream; 2] {

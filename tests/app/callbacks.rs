@@ -86,7 +86,7 @@ fn row_29_send_close_and_drop_in_every_callback() {
         ("drop a clone", |ws| drop(ws.clone())),
     ];
     for (name, act) in acts {
-        for place in 0..7 {
+        for place in 0..9 {
             let url = serve(vec![
                 opened(|mut tcp| {
                     tcp.write_all(&[0x81, 1, b'x', 0x89, 0, 0x8A, 0]).unwrap();
@@ -107,8 +107,21 @@ fn row_29_send_close_and_drop_in_every_callback() {
             };
             let (open, again, message, ping, pong, error, close) =
                 (here(0), here(1), here(2), here(3), here(4), here(5), here(6));
+            let (data, fragment) = (here(7), here(8));
             let (mut opens, mut closes) = (0, 0);
-            let result = app(url)
+            let mut app = app(url);
+            if place == 8 {
+                // It takes the place of `on_message`.
+                app = app.on_fragment(|ws, _| {
+                    fragment(ws);
+                    Ok(())
+                });
+            }
+            let result = app
+                .on_data(|ws, _| {
+                    data(ws);
+                    Ok(())
+                })
                 .on_open(|ws| {
                     opens += 1;
                     open(ws);

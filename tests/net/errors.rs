@@ -9,7 +9,7 @@ use std::{
 use sockling::{
     ConnectOptions, HandshakeError, MisuseError, ProtocolError,
     handshake::Field,
-    net::{Error, Phase, UrlError},
+    net::{Error, Phase, ProxyError, UrlError},
 };
 
 use crate::peer::{answer, ms, open, options, read_head, serve};
@@ -69,6 +69,43 @@ fn what_is_refused_before_connecting() {
     assert!(errors.iter().all(Error::is_permanent));
     // The system would have completed the connection without us.
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+/// "URL parts also after percent-decoding": the host is decoded, the path is not, user name and password are.
+#[test]
+fn row_18_urls_with_encoded_line_ends() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let at = listener.local_addr().unwrap();
+    for encoded in ["%0d%0a", "%0D%0AX:%20y", "%0a", "%0d", "%00", "%7f"] {
+        for url in [
+            format!("ws://127.0.0.1{encoded}:{}/", at.port()),
+            format!("ws://{encoded}@127.0.0.1{encoded}:{}/", at.port()),
+            format!("ws://user{encoded}:word@{at}/"),
+            format!("ws://user:word{encoded}@{at}/"),
+        ] {
+            match options().connect(&url).unwrap_err() {
+                Error::Url(_) | Error::Handshake(HandshakeError::InvalidField) => {}
+                other => panic!("{url}: {other:?}"),
+            }
+        }
+        let proxies = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+        for proxy in proxies.map(|scheme| format!("{scheme}://user{encoded}:word@{at}")) {
+            match options().proxy(&proxy).connect("ws://server.invalid/").unwrap_err() {
+                Error::Proxy { source: ProxyError::Credentials, .. } => {}
+                other => panic!("{proxy}: {other:?}"),
+            }
+        }
+    }
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came");
+    let (url, server) = serve(|mut tcp| {
+        let head = read_head(&mut tcp);
+        tcp.write_all(answer(&head, "").as_bytes()).unwrap();
+        head
+    });
+    drop(options().connect(&url.replace("/path?query", "/a%0d%0aX:%20y?b%0d%0aX:%20y")).unwrap());
+    let head = server.join().unwrap();
+    assert!(head.starts_with("GET /a%0d%0aX:%20y?b%0d%0aX:%20y HTTP/1.1\r\n"), "{head}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod deflate;
 mod errors;
 mod halves;
 mod identity;
+mod keys;
 mod peer;
 mod proxies;
 mod redirects;

@@ -99,6 +99,34 @@ fn row_30_certificates_that_are_refused() {
     }
 }
 
+/// Nor is a certificate trusted because it says so itself: not by default, and not beside another root.
+#[test]
+fn row_30_a_self_signed_certificate() {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(signed.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key.into())
+        .unwrap();
+    let config = Arc::new(config);
+    for options in [trusting(&Authority::new()), options()] {
+        let (url, server) = echo(ServerOptions::new().tls(config.clone()));
+        let port = WsUrl::parse(&url).unwrap().port();
+        let error = options.connect(&format!("wss://localhost:{port}/")).unwrap_err();
+        match &error {
+            Error::Certificate { source: rustls::Error::InvalidCertificate(_), .. } => {}
+            // A system without any roots: it has not connected, which the server waits for.
+            Error::Roots(_) => drop(TcpStream::connect(("127.0.0.1", port)).unwrap()),
+            other => panic!("{other:?}"),
+        }
+        assert!(error.is_permanent());
+        server.join().unwrap();
+    }
+}
+
 #[test]
 fn no_trust_without_roots() {
     let authority = Authority::new();

@@ -1,6 +1,8 @@
 //! What the tests of the drivers share: a scripted transport, a generator of known keys, frames by hand.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
+#[cfg(feature = "deflate")]
+pub mod deflate;
 pub mod drive;
 pub mod open;
 pub mod pair;
