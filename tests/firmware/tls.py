@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An echo server over TLS 1.3, for certificates and against them.
+"""An echo server over TLS 1.3, for certificates and against them. Who says "drop" is dropped.
 
 usage: tls.py FOLDER
 Puts ca.der, other.der (an authority that has signed nothing) and what goes with them into FOLDER, and prints its port.
@@ -98,6 +98,11 @@ class Echo(threading.Thread):
                 return
             message += payload
             kind = kind or first & 0x0F
+            if first & 0x80 and message == b"drop":
+                # Neither a close frame nor an alert: what a server does that crashes.
+                self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.stream.close()
+                return
             if first & 0x80:
                 size = len(message)
                 long = bytes([126]) + struct.pack(">H", size) if size < 65536 else bytes([127]) + struct.pack(">Q", size)
