@@ -1,5 +1,5 @@
-//! The App over `wss`: the server's name is looked up, its certificate checked; the server drops the connection once, and
-//! has its client back.
+//! The App over `wss`: the server's name is looked up, its certificate checked, messages are compressed both ways if it
+//! agrees; it drops the connection once, and has its client back.
 //!
 //! Arguments: `name=` and `port=`, the server's; `ca=`, the file of the authority's certificate, in DER; `dns=`, the address
 //! of a name server, in place of the one that DHCP names.
@@ -22,10 +22,15 @@ use sockling::{
         Backoff, Keepalive, Next, Policy,
         embedded::{Again, App, EmbassyClock, Failure, Handler, Sender, Tcp, TcpError},
     },
+    extension::{Compressor, Deflate, Inflater},
     tls,
 };
 use sockling_qemu::{HostRandom, argument, ask, exit, file, named, start, unix_time};
 
+/// Long enough to be compressed.
+const READINGS: &str = "21.5 21.5 21.5 21.6 21.6 21.6 21.7 21.7 21.8 21.7 21.6 21.6 21.5 21.5 21.4 21.5";
+/// How often they are sent after the loss.
+const ANSWERS: u32 = 2;
 const TIMEOUT: embassy_time::Duration = embassy_time::Duration::from_secs(60);
 
 type NoConnection = tls::SecureError<TcpError<dns::Error, tcp::Error>, tcp::Error>;
@@ -38,8 +43,8 @@ enum Problem {
     TooLate,
     /// So many connections were lost.
     Lost(u32),
-    /// What was said after that did not come back.
-    Unanswered,
+    /// So many messages came back after that.
+    Answers(u32),
 }
 
 #[embassy_executor::main]
@@ -69,7 +74,10 @@ async fn run(stack: Stack<'static>) -> Result<(), Problem> {
     let host = named().ok_or(Problem::Argument("give name="))?;
     let request = Request::new(&host, "/feed");
     let (mut rx, mut tx) = ([0; 512], [0; 256]);
-    let mut app = App::new(&request, EmbassyClock, HostRandom, &mut rx, &mut tx).policy(policy);
+    let inflater = Inflater::new([0; 1024], [0; 512]);
+    let deflate = Deflate::new(inflater, Compressor::new([0; 512], [0; 256]));
+    let mut app =
+        App::new(&request, EmbassyClock, HostRandom, &mut rx, &mut tx).policy(policy).codec(deflate);
 
     let mut feed = Feed::default();
     match with_timeout(TIMEOUT, app.run(&mut wss, &mut feed)).await {
@@ -77,8 +85,8 @@ async fn run(stack: Stack<'static>) -> Result<(), Problem> {
         Err(_) => return Err(Problem::TooLate),
     }
     match feed {
-        Feed { lost: 1, answered: true } => Ok(()),
-        Feed { lost: 1, .. } => Err(Problem::Unanswered),
+        Feed { lost: 1, answers: ANSWERS } => Ok(()),
+        Feed { lost: 1, answers } => Err(Problem::Answers(answers)),
         Feed { lost, .. } => Err(Problem::Lost(lost)),
     }
 }
@@ -86,14 +94,13 @@ async fn run(stack: Stack<'static>) -> Result<(), Problem> {
 #[derive(Default)]
 struct Feed {
     lost: u32,
-    answered: bool,
+    answers: u32,
 }
 
 impl Handler<NoConnection, IoError> for Feed {
     async fn on_open(&mut self, ws: &mut impl Sender<IoError>) -> Result<(), Error<IoError>> {
         defmt::info!("open");
-        // What the server of the tests takes for a wish.
-        ws.send("drop").await
+        ws.send(READINGS).await
     }
 
     async fn on_reconnect(
@@ -102,7 +109,7 @@ impl Handler<NoConnection, IoError> for Feed {
         again: Again<'_, NoConnection, IoError>,
     ) -> Result<(), Error<IoError>> {
         defmt::info!("open again, at attempt {=u32}", again.attempt);
-        ws.send("hello").await
+        ws.send(READINGS).await
     }
 
     async fn on_message(
@@ -110,8 +117,19 @@ impl Handler<NoConnection, IoError> for Feed {
         ws: &mut impl Sender<IoError>,
         message: Message<'_>,
     ) -> Result<(), Error<IoError>> {
-        self.answered = message == Message::Text("hello");
-        ws.close(CloseCode::NORMAL, "done").await
+        if message != Message::Text(READINGS) {
+            return ws.close(CloseCode::INVALID_PAYLOAD, "something else").await;
+        }
+        if self.lost == 0 {
+            // What the server of the tests takes for a wish.
+            return ws.send("drop").await;
+        }
+        self.answers += 1;
+        if self.answers == ANSWERS {
+            ws.close(CloseCode::NORMAL, "done").await
+        } else {
+            ws.send(READINGS).await
+        }
     }
 
     fn on_error(&mut self, failure: &Failure<NoConnection, IoError>) -> Next {
