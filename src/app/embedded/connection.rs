@@ -32,7 +32,7 @@ pub(super) struct Connection<'a, T, K, D, E> {
 
 /// What of a connection does not lie in the receive buffer: it sends while a message is looked at.
 pub(super) struct Line<'a, T, K, E> {
-    pub(super) io: T,
+    pub(super) io: &'a mut T,
     pub(super) session: Session,
     pub(super) tx: &'a mut [u8],
     pub(super) encoder: &'a mut E,

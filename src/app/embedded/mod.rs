@@ -70,7 +70,7 @@ pub use failure::Failure;
 pub use handler::{Again, Handler, Sender};
 #[cfg(feature = "embedded-nal-async")]
 pub use nal::{Tcp, TcpError};
-use run::{End, Stop, attempt, open, serve};
+use run::{End, Reached, Stop, attempt, open, serve};
 
 use super::{Action, Keepalive, Machine, Policy, Verdict};
 use crate::{
@@ -242,9 +242,9 @@ impl<'a, K: Clock, G: Random, C: Codec> App<'a, K, G, C> {
     ) -> Option<Failure<N::Error, N::IoError>> {
         let Self { request, clock, random, rx, tx, codec, .. } = self;
         let clock = &*clock;
-        let mut retry_after = None;
+        let mut reached = Reached { io: None, retry_after: None };
         let opened = {
-            let open = pin!(open(connect, request, random, rx, tx, codec, &mut retry_after));
+            let open = pin!(open(connect, request, random, rx, tx, codec, &mut reached));
             attempt(open, clock, machine, stop).await
         };
         let (mut closed, mut reason) = (Closed { received: None, sent: None }, "");
@@ -258,13 +258,13 @@ impl<'a, K: Clock, G: Random, C: Codec> App<'a, K, G, C> {
                 let mut connection =
                     Connection { line, rx, decoder, mode, farewell, closing: false, heard: false };
                 let end = serve(&mut connection, handler, machine, stop, last.as_ref()).await;
-                // The transport is gone before anyone is told.
-                let Connection { line: Line { io, session, .. }, rx, .. } = connection;
-                drop(io);
+                let session = connection.line.session;
                 (closed, reason) = (session.closed(), session.close_reason(rx));
                 end
             }
         };
+        // The transport is gone before anyone is told.
+        reached.io = None;
         let (verdict, failure) = match end {
             End::Unwanted => (Verdict::Stop, None),
             End::Closed => (Verdict::on_close(closed.received), None),
@@ -273,7 +273,7 @@ impl<'a, K: Clock, G: Random, C: Codec> App<'a, K, G, C> {
         let now = clock.now();
         let verdict =
             if machine.disconnected(now) { handler.on_close(closed, reason).or(verdict) } else { verdict };
-        machine.decide(now, verdict, retry_after, random);
+        machine.decide(now, verdict, reached.retry_after, random);
         failure
     }
 }

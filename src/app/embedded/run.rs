@@ -88,29 +88,38 @@ async fn sleep(clock: &impl Clock, time: Option<Duration>) {
     }
 }
 
-/// Connects, and performs the opening handshake. `wait` gets what the server says of another attempt.
-pub(super) async fn open<'c, C: Connect>(
+/// What an attempt has come to.
+pub(super) struct Reached<T> {
+    /// It stays here, since one with TLS is too large to be handed on and on.
+    pub(super) io: Option<T>,
+    /// What the server says of another attempt.
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// Connects, and performs the opening handshake.
+pub(super) async fn open<'s, 'c, C: Connect>(
     connect: &'c mut C,
     request: &Request<'_>,
     random: &mut dyn Random,
     rx: &mut [u8],
     tx: &mut [u8],
     codec: &mut impl Codec,
-    wait: &mut Option<Duration>,
-) -> Result<(C::Io<'c>, Session), Failure<C::Error, C::IoError>> {
+    reached: &'s mut Reached<C::Io<'c>>,
+) -> Result<(&'s mut C::Io<'c>, Session), Failure<C::Error, C::IoError>> {
     let Some(Authority { host, port }) = Authority::parse(request.host.as_bytes()) else {
         return Err(Failure::WebSocket(HandshakeError::InvalidHost.into()));
     };
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let mut io = connect.connect(host, port.unwrap_or(C::DEFAULT_PORT)).await.map_err(|error| {
+    let io = connect.connect(host, port.unwrap_or(C::DEFAULT_PORT)).await.map_err(|error| {
         let verdict = C::verdict(&error);
         Failure::Connect(error, verdict)
     })?;
+    let io = reached.io.insert(io);
     let mut observe = |line: HeadLine<'_>| {
         if let HeadLine::Field { name, value } = line
             && name.eq_ignore_ascii_case("Retry-After")
         {
-            *wait = retry_after(value);
+            reached.retry_after = retry_after(value);
         }
     };
     codec.restart();
@@ -118,7 +127,7 @@ pub(super) async fn open<'c, C: Connect>(
     let mut handshake = ClientHandshake::begin(request, Secret::new(random));
     #[cfg(feature = "deflate")]
     handshake.set_deflate(codec.config().map_err(|error| Failure::WebSocket(error.into()))?);
-    handshake::run(&mut io, &mut handshake, rx, tx, &mut observe).await.map_err(Failure::WebSocket)?;
+    handshake::run(io, &mut handshake, rx, tx, &mut observe).await.map_err(Failure::WebSocket)?;
     let session = handshake::opened(request, &handshake, codec);
     Ok((io, session))
 }
