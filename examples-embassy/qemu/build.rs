@@ -7,7 +7,7 @@ const CHIPS: [(&str, &str, &[&str]); 2] = [
     // As of an STM32F401xB.
     ("128K", "64K", &["app", "autobahn_client", "echo_client", "echo_server"]),
     // As of an STM32F411xC.
-    ("256K", "128K", &["tls_client"]),
+    ("256K", "128K", &["app_tls", "tls_client"]),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

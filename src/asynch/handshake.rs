@@ -47,7 +47,7 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: C
     mut random: G,
     mut rx: R,
     mut tx: W,
-    #[cfg_attr(not(feature = "deflate"), allow(unused_mut))] mut codec: C,
+    mut codec: C,
     mut observe: impl FnMut(HeadLine<'_>),
 ) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
     if let Err(error) = Session::check_buffers(rx.bytes(), tx.bytes()) {
@@ -62,16 +62,28 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: C
     if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), &mut observe).await {
         return Err(Refused { error, rx, body: handshake.early() });
     }
+    let session = opened(request, &handshake, &mut codec);
+    Ok(WebSocket { io, session, random, rx, tx, codec })
+}
+
+/// The connection that it has come to.
+pub(crate) fn opened(
+    request: &Request<'_>,
+    handshake: &ClientHandshake<'_>,
+    codec: &mut impl Codec,
+) -> Session {
     #[cfg(feature = "deflate")]
     if let Some(negotiated) = handshake.negotiated() {
         codec.agree(negotiated);
     }
+    #[cfg(not(feature = "deflate"))]
+    let _ = codec;
     let mut session = Session::with_early(Role::Client, &request.config, handshake.early());
     session.set_subprotocol(handshake.subprotocol());
-    Ok(WebSocket { io, session, random, rx, tx, codec })
+    session
 }
 
-async fn run<T: Read + Write>(
+pub(crate) async fn run<T: Read + Write>(
     io: &mut T,
     handshake: &mut ClientHandshake<'_>,
     rx: &mut [u8],

@@ -12,7 +12,7 @@
 //! What was dropped is made up for: a dropped `recv` or `flush` by calling it again, a dropped `send` by
 //! [`resume_send`](WebSocket::resume_send) with the same message.
 
-mod handshake;
+pub(crate) mod handshake;
 mod split;
 
 use embedded_io::{Error as _, ErrorKind};

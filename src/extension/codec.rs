@@ -38,6 +38,9 @@ pub trait Codec: sealed::Sealed {
     /// What both ends agreed to; without this call nothing is compressed.
     #[cfg(feature = "deflate")]
     fn agree(&mut self, negotiated: Negotiated);
+
+    /// Forgets a connection, and what was agreed to for it, before the next one.
+    fn restart(&mut self);
 }
 
 /// The receiving direction of a [`Codec`].
@@ -159,6 +162,8 @@ impl Codec for Plain {
 
     #[cfg(feature = "deflate")]
     fn agree(&mut self, _: Negotiated) {}
+
+    fn restart(&mut self) {}
 }
 
 impl Decoder for () {

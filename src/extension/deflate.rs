@@ -75,6 +75,13 @@ impl<W: AsRef<[u8]> + AsMut<[u8]>, O: Buffer, E: Compressing> Codec for Deflate<
         self.decoder.agreed = Some(negotiated.receive);
         self.encoder.agree(negotiated.send);
     }
+
+    fn restart(&mut self) {
+        let Inflater { inflate, agreed, len, .. } = &mut self.decoder;
+        inflate.reset();
+        (*agreed, *len) = (None, 0);
+        self.encoder.restart();
+    }
 }
 
 /// What can be the compressing half of a [`Deflate`].
@@ -87,6 +94,9 @@ pub trait Compressing: Encoder {
 
     /// What was negotiated for it.
     fn agree(&mut self, direction: Direction);
+
+    /// Forgets a connection: [`Codec::restart`].
+    fn restart(&mut self);
 }
 
 /// Decompresses what is received, in a window `W` and into an output buffer `O`.
@@ -211,6 +221,11 @@ impl<W: AsRef<[u8]> + AsMut<[u8]>, H: AsRef<[u16]> + AsMut<[u16]>> Compressing f
     fn agree(&mut self, direction: Direction) {
         self.agreed = Some(direction);
     }
+
+    fn restart(&mut self) {
+        self.compress.reset();
+        (self.agreed, self.enabled, self.ending) = (None, true, Ending::No);
+    }
 }
 
 impl<W: AsRef<[u8]> + AsMut<[u8]>, H: AsRef<[u16]> + AsMut<[u16]>> Encoder for Compressor<W, H> {
@@ -287,6 +302,8 @@ impl Compressing for Uncompressed {
     }
 
     fn agree(&mut self, _: Direction) {}
+
+    fn restart(&mut self) {}
 }
 
 impl Encoder for Uncompressed {

@@ -109,6 +109,10 @@ impl Codec for Zlib {
             self.encoder.0 = Some(Box::new(Deflating::new(negotiated.send, &options)));
         }
     }
+
+    fn restart(&mut self) {
+        (self.decoder.0, self.encoder.0) = (None, None);
+    }
 }
 
 /// The receiving direction of [`Zlib`].

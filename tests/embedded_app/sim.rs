@@ -42,6 +42,8 @@ pub enum Serve {
 /// A server after the opening handshake.
 #[derive(Clone, Debug)]
 pub struct Server {
+    /// More fields of its response, each with its CRLF.
+    pub fields: &'static str,
     /// What it does by itself, at a time after the opening.
     pub acts: Vec<(Duration, Act)>,
     /// It answers pings and close frames, and ends TCP after one.
@@ -73,7 +75,7 @@ pub fn text(text: &str) -> Act {
 
 impl Server {
     pub fn new() -> Self {
-        Self { acts: vec![], answers: true, reads: usize::MAX, hangs_up: true, flood: vec![] }
+        Self { fields: "", acts: vec![], answers: true, reads: usize::MAX, hangs_up: true, flood: vec![] }
     }
 
     pub fn at(mut self, time: u64, act: Act) -> Self {
@@ -282,7 +284,7 @@ impl Wire {
                     self.fin = true;
                 }
                 Serve::Ws(server) => {
-                    self.to_client.extend(response(""));
+                    self.to_client.extend(response(server.fields));
                     self.acts = server.acts.iter().map(|(at, act)| (now + *at, act.clone())).collect();
                     self.act(now);
                 }

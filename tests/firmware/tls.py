@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""An echo server over TLS 1.3, for certificates and against them.
+"""An echo server over TLS 1.3, for certificates and against them. Who says "drop" is dropped; who offers to compress gets
+compressed messages back.
 
 usage: tls.py FOLDER
 Puts ca.der, other.der (an authority that has signed nothing) and what goes with them into FOLDER, and prints its port.
 A certificate is for server.test; the one for expired.test has ended.
-By the letter of RFC 6455, with no code of the library; TLS is OpenSSL's, certificates are made by its command.
+By the letter of RFC 6455 and RFC 7692, with no code of the library; TLS is OpenSSL's, certificates are made by its command.
 """
 import base64
 import hashlib
@@ -16,6 +17,7 @@ import struct
 import subprocess
 import sys
 import threading
+import zlib
 
 
 def openssl(*arguments):
@@ -78,8 +80,12 @@ class Echo(threading.Thread):
         head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         key = re.search(rb"(?m)^Sec-WebSocket-Key: (\S+)\r?$", head).group(1)
         accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        fields = b""
+        if b"permessage-deflate; server_max_window_bits=10; client_max_window_bits=9" in head:
+            fields = b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10; client_max_window_bits=9\r\n"
+            inflate, deflate, tail = zlib.decompressobj(-9), zlib.compressobj(wbits=-10), b"\0\0\xff\xff"
         self.stream.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                            b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+                            b"Sec-WebSocket-Accept: " + accept + b"\r\n" + fields + b"\r\n")
         message, kind = b"", 0
         while True:
             first, second = self.take(2)
@@ -97,8 +103,19 @@ class Echo(threading.Thread):
                 self.stream.unwrap()
                 return
             message += payload
-            kind = kind or first & 0x0F
+            kind = kind or first & 0x4F
+            if first & 0x80 and kind & 0x40:
+                size = len(message)
+                message = inflate.decompress(message + tail)
+                print("%d bytes from %d" % (len(message), size), flush=True)
+            if first & 0x80 and message == b"drop":
+                # Neither a close frame nor an alert: what a server does that crashes.
+                self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.stream.close()
+                return
             if first & 0x80:
+                if kind & 0x40:
+                    message = (deflate.compress(message) + deflate.flush(zlib.Z_SYNC_FLUSH)).removesuffix(tail)
                 size = len(message)
                 long = bytes([126]) + struct.pack(">H", size) if size < 65536 else bytes([127]) + struct.pack(">Q", size)
                 self.stream.sendall(bytes([0x80 | kind]) + (bytes([size]) if size < 126 else long) + message)

@@ -4,6 +4,8 @@
 #![no_std]
 
 pub mod block_on;
+pub mod feed;
+pub mod network;
 pub mod script;
 
 use core::{hint::black_box, panic::PanicInfo};

@@ -31,6 +31,16 @@ impl Script {
         Self::new(3)
     }
 
+    /// The same, where the client does not compress.
+    pub fn half_deflating_server() -> Self {
+        Self::new(4)
+    }
+
+    /// The server's part, opposite an app: it is silent until it is asked whether it is there, and then it is gone.
+    pub fn dropping_server() -> Self {
+        Self::new(5)
+    }
+
     /// The client's part.
     pub fn client() -> Self {
         Self::new(2)
@@ -39,6 +49,15 @@ impl Script {
     /// Whether all was said and just what was expected was heard.
     pub fn is_fulfilled(&self) -> bool {
         self.fine && self.says.is_empty() && self.expects.is_empty()
+    }
+
+    /// Whether there is a pause before the peer says something. It is over then.
+    pub(crate) fn pauses(&mut self) -> bool {
+        let pauses = self.says.first().is_some_and(|first| first.is_empty());
+        if pauses {
+            self.says = self.says.get(1..).unwrap_or_default();
+        }
+        pauses
     }
 
     fn give(&mut self, buf: &mut [u8]) -> usize {
@@ -100,7 +119,7 @@ impl embedded_io_async::Write for Script {
 
 type Part = (&'static [&'static [u8]], &'static [u8]);
 
-static SCRIPTS: [Part; 4] = [
+static SCRIPTS: [Part; 6] = [
     (&[b"some bytes, ", b"some more, and ", b"the last"], b"some bytes, some more, and the last"),
     (
         &[
@@ -139,5 +158,33 @@ static SCRIPTS: [Part; 4] = [
           permessage-deflate; server_max_window_bits=10\r\n\r\n\
           \x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\
           \x88\x85\x37\xfa\x21\x3d\x34\x12\x43\x44\x52",
+    ),
+    (
+        &[
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+              Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n\r\n",
+            b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
+            b"\x88\x05\x03\xe8bye",
+        ],
+        b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\nHost: server.example.com\r\n\
+          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; server_max_window_bits=10; \
+          client_max_window_bits=9, permessage-deflate; server_max_window_bits=10\r\n\r\n\
+          \x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\
+          \x88\x85\x37\xfa\x21\x3d\x34\x12\x43\x44\x52",
+    ),
+    (
+        &[
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+            b"\x81\x05Hello",
+            b"",
+            b"\x8a\x00",
+        ],
+        b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\nHost: server.example.com\r\n\
+          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n\r\n\
+          \x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\
+          \x89\x80\x37\xfa\x21\x3d",
     ),
 ];

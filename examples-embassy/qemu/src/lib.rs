@@ -17,12 +17,12 @@ use cortex_m_rt::{ExceptionFrame, exception};
 use defmt_semihosting as _;
 pub use echo::echo;
 use embassy_executor::Spawner;
-use embassy_net::{Config, Runner, Stack, StackResources};
+use embassy_net::{Config, ConfigV4, Ipv4Address, Runner, Stack, StackResources};
 pub use host::{HostRandom, argument, exit, file, number, unix_time};
 use lan9118::Lan9118;
 pub use stack::high_water_mark;
 use static_cell::StaticCell;
-pub use tcp::{CONNECT_TIMEOUT, authority, connect, end, server};
+pub use tcp::{CONNECT_TIMEOUT, authority, connect, end, named, server};
 
 /// How many sockets there are: DHCP's, DNS's, and those of the programs.
 const SOCKETS: usize = 5;
@@ -49,6 +49,16 @@ pub async fn start(spawner: Spawner) -> Stack<'static> {
         defmt::info!("address {}", config.address);
     }
     stack
+}
+
+/// Has names looked up by this server, instead of the one that DHCP named. The address stays as it is from now on.
+pub fn ask(stack: Stack<'_>, server: Ipv4Address) {
+    if let Some(mut config) = stack.config_v4() {
+        config.dns_servers.clear();
+        // There is room: the list is empty.
+        let _ = config.dns_servers.push(server);
+        stack.set_config_v4(ConfigV4::Static(config));
+    }
 }
 
 #[embassy_executor::task]

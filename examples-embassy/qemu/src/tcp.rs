@@ -30,6 +30,14 @@ pub fn authority() -> String<24> {
     authority
 }
 
+/// The same for a server with a name: `name=`.
+#[must_use]
+pub fn named() -> Option<String<136>> {
+    let mut authority = String::new();
+    let _ = write!(authority, "{}:{}", crate::argument("name")?, server().1);
+    Some(authority)
+}
+
 /// Connects to the server.
 ///
 /// # Errors

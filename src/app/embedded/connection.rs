@@ -13,13 +13,15 @@ use embedded_io_async::{Read, Write};
 use super::{Clock, Sender};
 use crate::{
     CloseCode, Error, Kind, Message, Random,
+    extension::{Decoder, Encoder},
     proto::{Mode, Session, Step},
 };
 
 /// A connection whose opening handshake is done.
-pub(super) struct Connection<'a, T, K> {
-    pub(super) line: Line<'a, T, K>,
+pub(super) struct Connection<'a, T, K, D, E> {
+    pub(super) line: Line<'a, T, K, E>,
     pub(super) rx: &'a mut [u8],
+    pub(super) decoder: &'a mut D,
     pub(super) mode: Mode,
     pub(super) farewell: (CloseCode, &'a str),
     /// The closing handshake was asked for.
@@ -29,10 +31,11 @@ pub(super) struct Connection<'a, T, K> {
 }
 
 /// What of a connection does not lie in the receive buffer: it sends while a message is looked at.
-pub(super) struct Line<'a, T, K> {
-    pub(super) io: T,
+pub(super) struct Line<'a, T, K, E> {
+    pub(super) io: &'a mut T,
     pub(super) session: Session,
     pub(super) tx: &'a mut [u8],
+    pub(super) encoder: &'a mut E,
     pub(super) random: &'a mut dyn Random,
     pub(super) clock: &'a K,
     pub(super) send_timeout: Duration,
@@ -48,7 +51,7 @@ pub(super) enum Found {
     Nothing,
 }
 
-impl<T: Read + Write, K: Clock> Connection<'_, T, K> {
+impl<T: Read + Write, K: Clock, D: Decoder, E: Encoder> Connection<'_, T, K, D, E> {
     /// Does the next thing towards receiving, which may be to send; then looks at what has come, since deadlines depend on
     /// that.
     ///
@@ -73,9 +76,9 @@ impl<T: Read + Write, K: Clock> Connection<'_, T, K> {
         let Line { session, tx, random, .. } = &mut self.line;
         let step = if self.closing {
             let (code, reason) = self.farewell;
-            session.poll_close(self.rx, tx, *random, &mut (), code, reason)?
+            session.poll_close(self.rx, tx, *random, self.decoder, code, reason)?
         } else {
-            session.poll(self.rx, tx, *random, &mut (), self.mode)?
+            session.poll(self.rx, tx, *random, self.decoder, self.mode)?
         };
         match step {
             Step::Closed(closed) => Err(Error::Closed(closed)),
@@ -84,7 +87,7 @@ impl<T: Read + Write, K: Clock> Connection<'_, T, K> {
     }
 }
 
-impl<T: Write, K: Clock> Line<'_, T, K> {
+impl<T: Write, K: Clock, E: Encoder> Line<'_, T, K, E> {
     /// The steps that need no receive buffer. They are given up when they take too long.
     async fn write(&mut self, step: Step) -> Result<(), Error<T::Error>> {
         let mut limit = self.send_timeout;
@@ -111,9 +114,9 @@ impl<T: Write, K: Clock> Line<'_, T, K> {
     }
 
     pub(super) async fn send_message(&mut self, message: &Message<'_>) -> Result<(), Error<T::Error>> {
-        self.session.start_send(&mut (), message, false)?;
+        self.session.start_send(self.encoder, message, false)?;
         loop {
-            match self.session.poll_send(self.tx, self.random, &mut (), message, true)? {
+            match self.session.poll_send(self.tx, self.random, self.encoder, message, true)? {
                 Step::Done => return Ok(()),
                 step => self.write(step).await?,
             }
@@ -130,15 +133,15 @@ impl<T: Write, K: Clock> Line<'_, T, K> {
     }
 }
 
-impl<T: Write, K: Clock> Sender<T::Error> for Line<'_, T, K> {
+impl<T: Write, K: Clock, E: Encoder> Sender<T::Error> for Line<'_, T, K, E> {
     async fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
         self.send_message(&message.into()).await
     }
 
     async fn send_part(&mut self, kind: Kind, data: &[u8], fin: bool) -> Result<(), Error<T::Error>> {
-        self.session.start_part(&mut (), kind, data, fin, false)?;
+        self.session.start_part(self.encoder, kind, data, fin, false)?;
         loop {
-            match self.session.poll_part(self.tx, self.random, &mut (), kind, data, fin)? {
+            match self.session.poll_part(self.tx, self.random, self.encoder, kind, data, fin)? {
                 Step::Done => return Ok(()),
                 step => self.write(step).await?,
             }
@@ -158,6 +161,10 @@ impl<T: Write, K: Clock> Sender<T::Error> for Line<'_, T, K> {
                 return Ok(());
             }
         }
+    }
+
+    fn set_compression(&mut self, enabled: bool) {
+        self.encoder.set_enabled(enabled);
     }
 }
 

@@ -120,6 +120,10 @@ pub trait Sender<E> {
     /// Like [`send`](Self::send).
     async fn send_part(&mut self, kind: Kind, data: &[u8], fin: bool) -> Result<(), Error<E>>;
 
+    /// Sets whether messages of this connection that begin from now on may be compressed, where that was negotiated; `true`
+    /// when a connection opens. A secret is better sent as it is: see [`extension`](crate::extension).
+    fn set_compression(&mut self, enabled: bool);
+
     /// Sends a close frame: the end, not only of this connection. [`App::run`](super::App::run) returns once the peer
     /// has answered, or did not in time.
     ///

@@ -70,17 +70,18 @@ pub use failure::Failure;
 pub use handler::{Again, Handler, Sender};
 #[cfg(feature = "embedded-nal-async")]
 pub use nal::{Tcp, TcpError};
-use run::{End, Stop, attempt, open, serve};
+use run::{End, Reached, Stop, attempt, open, serve};
 
 use super::{Action, Keepalive, Machine, Policy, Verdict};
 use crate::{
     CloseCode, Closed, Error, Random, Request,
+    extension::{Codec, Plain},
     proto::{Mode, Session},
 };
 
 /// A client that connects, calls back, keeps the connection alive, and reconnects when it is lost: see the
 /// [module](self).
-pub struct App<'a, K, G> {
+pub struct App<'a, K, G, C = Plain> {
     request: &'a Request<'a>,
     clock: K,
     random: G,
@@ -90,6 +91,7 @@ pub struct App<'a, K, G> {
     send_timeout: Duration,
     farewell: (CloseCode, &'a str),
     mode: Mode,
+    codec: C,
 }
 
 impl<'a, K: Clock, G: Random> App<'a, K, G> {
@@ -116,7 +118,35 @@ impl<'a, K: Clock, G: Random> App<'a, K, G> {
             send_timeout: Duration::from_secs(30),
             farewell: (CloseCode::NORMAL, ""),
             mode: Mode::Whole,
+            codec: Plain::NEW,
         }
+    }
+}
+
+impl<'a, K: Clock, G: Random, C: Codec> App<'a, K, G, C> {
+    /// Sets what is done to messages: [`Deflate`](crate::extension::Deflate) compresses them in each connection whose server
+    /// agrees. Where a message is decompressed its size is bounded by the output of that, instead of `rx`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "deflate")] {
+    /// # use sockling::{Random, Request, app::embedded::{App, Clock, Connect}};
+    /// use sockling::extension::{Compressor, Deflate, Inflater};
+    ///
+    /// # async fn feed(mut connect: impl Connect, clock: impl Clock, rng: impl Random) {
+    /// let (mut rx, mut tx) = ([0; 1024], [0; 256]);
+    /// let (mut window, mut message, mut sent, mut hashes) = ([0; 1024], [0; 4096], [0; 512], [0; 512]);
+    /// let inflater = Inflater::new(&mut window[..], &mut message[..]);
+    /// let deflate = Deflate::new(inflater, Compressor::new(&mut sent[..], &mut hashes[..]));
+    /// let request = Request::new("sensor.example", "/feed");
+    /// let mut app = App::new(&request, clock, rng, &mut rx, &mut tx).codec(deflate);
+    /// let _ = app.run(&mut connect, &mut ()).await;
+    /// # }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn codec<D: Codec>(self, codec: D) -> App<'a, K, G, D> {
+        let Self { request, clock, random, rx, tx, policy, send_timeout, farewell, mode, codec: _ } = self;
+        App { request, clock, random, rx, tx, policy, send_timeout, farewell, mode, codec }
     }
 
     /// Sets the keepalive, the waits between attempts, and the deadlines.
@@ -155,11 +185,11 @@ impl<'a, K: Clock, G: Random> App<'a, K, G> {
     /// # Cancel safety
     /// If it is dropped, so is the connection, without a closing handshake: [`run_until`](Self::run_until) is the way to
     /// end it. It may be called again.
-    pub async fn run<C: Connect>(
+    pub async fn run<N: Connect>(
         &mut self,
-        connect: &mut C,
-        handler: &mut impl Handler<C::Error, C::IoError>,
-    ) -> Result<(), Failure<C::Error, C::IoError>> {
+        connect: &mut N,
+        handler: &mut impl Handler<N::Error, N::IoError>,
+    ) -> Result<(), Failure<N::Error, N::IoError>> {
         self.run_until(connect, handler, pending()).await
     }
 
@@ -171,12 +201,12 @@ impl<'a, K: Clock, G: Random> App<'a, K, G> {
     ///
     /// # Cancel safety
     /// Like [`run`](Self::run).
-    pub async fn run_until<C: Connect>(
+    pub async fn run_until<N: Connect>(
         &mut self,
-        connect: &mut C,
-        handler: &mut impl Handler<C::Error, C::IoError>,
+        connect: &mut N,
+        handler: &mut impl Handler<N::Error, N::IoError>,
         stop: impl Future<Output = ()>,
-    ) -> Result<(), Failure<C::Error, C::IoError>> {
+    ) -> Result<(), Failure<N::Error, N::IoError>> {
         let (code, reason) = self.farewell;
         Session::check_close(code, reason).map_err(|error| Failure::WebSocket(Error::Misuse(error)))?;
         let stop = pin!(stop);
@@ -202,19 +232,19 @@ impl<'a, K: Clock, G: Random> App<'a, K, G> {
     }
 
     /// One attempt, and the connection that it leads to. Returns what failed, if something did.
-    async fn connection<C: Connect>(
+    async fn connection<N: Connect>(
         &mut self,
-        connect: &mut C,
-        handler: &mut impl Handler<C::Error, C::IoError>,
+        connect: &mut N,
+        handler: &mut impl Handler<N::Error, N::IoError>,
         machine: &mut Machine,
         stop: &mut Stop<'_, impl Future<Output = ()>>,
-        last: Option<Failure<C::Error, C::IoError>>,
-    ) -> Option<Failure<C::Error, C::IoError>> {
-        let Self { request, clock, random, rx, tx, .. } = self;
+        last: Option<Failure<N::Error, N::IoError>>,
+    ) -> Option<Failure<N::Error, N::IoError>> {
+        let Self { request, clock, random, rx, tx, codec, .. } = self;
         let clock = &*clock;
-        let mut retry_after = None;
+        let mut reached = Reached { io: None, retry_after: None };
         let opened = {
-            let open = pin!(open(connect, request, random, rx, tx, &mut retry_after));
+            let open = pin!(open(connect, request, random, rx, tx, codec, &mut reached));
             attempt(open, clock, machine, stop).await
         };
         let (mut closed, mut reason) = (Closed { received: None, sent: None }, "");
@@ -222,17 +252,19 @@ impl<'a, K: Clock, G: Random> App<'a, K, G> {
             Err(end) => end,
             Ok((io, session)) => {
                 let send_timeout = self.send_timeout.min(patience(&self.policy.keepalive));
-                let line = Line { io, session, tx, random, clock, send_timeout, closed: false };
+                let (decoder, encoder) = codec.both();
+                let line = Line { io, session, tx, encoder, random, clock, send_timeout, closed: false };
                 let (mode, farewell) = (self.mode, self.farewell);
-                let mut connection = Connection { line, rx, mode, farewell, closing: false, heard: false };
+                let mut connection =
+                    Connection { line, rx, decoder, mode, farewell, closing: false, heard: false };
                 let end = serve(&mut connection, handler, machine, stop, last.as_ref()).await;
-                // The transport is gone before anyone is told.
-                let Connection { line: Line { io, session, .. }, rx, .. } = connection;
-                drop(io);
+                let session = connection.line.session;
                 (closed, reason) = (session.closed(), session.close_reason(rx));
                 end
             }
         };
+        // The transport is gone before anyone is told.
+        reached.io = None;
         let (verdict, failure) = match end {
             End::Unwanted => (Verdict::Stop, None),
             End::Closed => (Verdict::on_close(closed.received), None),
@@ -241,7 +273,7 @@ impl<'a, K: Clock, G: Random> App<'a, K, G> {
         let now = clock.now();
         let verdict =
             if machine.disconnected(now) { handler.on_close(closed, reason).or(verdict) } else { verdict };
-        machine.decide(now, verdict, retry_after, random);
+        machine.decide(now, verdict, reached.retry_after, random);
         failure
     }
 }
@@ -254,7 +286,7 @@ fn patience(keepalive: &Keepalive) -> Duration {
     keepalive.interval.saturating_add(keepalive.timeout)
 }
 
-impl<K, G> fmt::Debug for App<'_, K, G> {
+impl<K, G, C> fmt::Debug for App<'_, K, G, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App")
             .field("request", &self.request)
@@ -264,4 +296,4 @@ impl<K, G> fmt::Debug for App<'_, K, G> {
     }
 }
 
-format_by_name!("App", [K, G] App<'_, K, G>);
+format_by_name!("App", [K, G, C] App<'_, K, G, C>);

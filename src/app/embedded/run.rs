@@ -16,9 +16,9 @@ use super::{
 use crate::{
     Error, HandshakeError, Message, Random, Request,
     app::{Action, Dropped, Machine, Opened, retry_after},
-    asynch,
-    extension::Plain,
-    handshake::HeadLine,
+    asynch::handshake,
+    extension::{Codec, Decoder, Encoder},
+    handshake::{ClientHandshake, HeadLine, Secret},
     http::Authority,
     proto::{Mode, Session},
 };
@@ -88,24 +88,24 @@ async fn sleep(clock: &impl Clock, time: Option<Duration>) {
     }
 }
 
-/// A source of keys that is lent.
-struct Lent<'a>(&'a mut dyn Random);
-
-impl Random for Lent<'_> {
-    fn fill(&mut self, dest: &mut [u8]) {
-        self.0.fill(dest);
-    }
+/// What an attempt has come to.
+pub(super) struct Reached<T> {
+    /// It stays here, since one with TLS is too large to be handed on and on.
+    pub(super) io: Option<T>,
+    /// What the server says of another attempt.
+    pub(super) retry_after: Option<Duration>,
 }
 
-/// Connects, and performs the opening handshake. `wait` gets what the server says of another attempt.
-pub(super) async fn open<'c, C: Connect>(
+/// Connects, and performs the opening handshake.
+pub(super) async fn open<'s, 'c, C: Connect>(
     connect: &'c mut C,
     request: &Request<'_>,
     random: &mut dyn Random,
     rx: &mut [u8],
     tx: &mut [u8],
-    wait: &mut Option<Duration>,
-) -> Result<(C::Io<'c>, Session), Failure<C::Error, C::IoError>> {
+    codec: &mut impl Codec,
+    reached: &'s mut Reached<C::Io<'c>>,
+) -> Result<(&'s mut C::Io<'c>, Session), Failure<C::Error, C::IoError>> {
     let Some(Authority { host, port }) = Authority::parse(request.host.as_bytes()) else {
         return Err(Failure::WebSocket(HandshakeError::InvalidHost.into()));
     };
@@ -114,20 +114,22 @@ pub(super) async fn open<'c, C: Connect>(
         let verdict = C::verdict(&error);
         Failure::Connect(error, verdict)
     })?;
-    let observe = |line: HeadLine<'_>| {
+    let io = reached.io.insert(io);
+    let mut observe = |line: HeadLine<'_>| {
         if let HeadLine::Field { name, value } = line
             && name.eq_ignore_ascii_case("Retry-After")
         {
-            *wait = retry_after(value);
+            reached.retry_after = retry_after(value);
         }
     };
-    match asynch::connect_with(io, request, Lent(random), rx, tx, Plain::default(), observe).await {
-        Ok(ws) => {
-            let (io, session, ..) = ws.into_parts();
-            Ok((io, session))
-        }
-        Err(refused) => Err(Failure::WebSocket(refused.error)),
-    }
+    codec.restart();
+    Session::check_buffers(rx, tx).map_err(|error| Failure::WebSocket(error.into()))?;
+    let mut handshake = ClientHandshake::begin(request, Secret::new(random));
+    #[cfg(feature = "deflate")]
+    handshake.set_deflate(codec.config().map_err(|error| Failure::WebSocket(error.into()))?);
+    handshake::run(io, &mut handshake, rx, tx, &mut observe).await.map_err(Failure::WebSocket)?;
+    let session = handshake::opened(request, &handshake, codec);
+    Ok((io, session))
 }
 
 /// Waits for what an attempt opens, unless that takes too long or is not wanted any more.
@@ -170,8 +172,8 @@ enum Event<'m, E> {
 }
 
 /// Serves an open connection until it ends.
-pub(super) async fn serve<T: Read + Write, K: Clock, C>(
-    connection: &mut Connection<'_, T, K>,
+pub(super) async fn serve<T: Read + Write, K: Clock, D: Decoder, E: Encoder, C>(
+    connection: &mut Connection<'_, T, K, D, E>,
     handler: &mut impl Handler<C, T::Error>,
     machine: &mut Machine,
     stop: &mut Stop<'_, impl Future<Output = ()>>,
@@ -280,24 +282,24 @@ pub(super) async fn serve<T: Read + Write, K: Clock, C>(
 }
 
 /// Begins the end: from here on nothing is shown of what is received.
-fn close<T, K: Clock>(connection: &mut Connection<'_, T, K>, machine: &mut Machine) {
+fn close<T, K: Clock, D, E>(connection: &mut Connection<'_, T, K, D, E>, machine: &mut Machine) {
     let now = connection.line.clock.now();
     machine.close(now);
     connection.closing |= machine.poll(now) == Action::Close;
 }
 
 /// Shows what was received.
-async fn deliver<T: Read + Write, K: Clock, C>(
-    connection: &mut Connection<'_, T, K>,
+async fn deliver<T: Read + Write, K: Clock, D: Decoder, E: Encoder, C>(
+    connection: &mut Connection<'_, T, K, D, E>,
     handler: &mut impl Handler<C, T::Error>,
 ) -> Result<(), Error<T::Error>> {
-    let Connection { line, rx, mode, .. } = connection;
+    let Connection { line, rx, decoder, mode, .. } = connection;
     match mode {
         Mode::Parts => {
-            let part = line.session.part(rx, &());
+            let part = line.session.part(rx, &**decoder);
             handler.on_part(line, part).await
         }
-        Mode::Whole => match line.session.message(rx, &()) {
+        Mode::Whole => match line.session.message(rx, &**decoder) {
             Ok(message) => handler.on_message(line, message).await,
             Err(error) => {
                 // The peer is told; that it could not be told is the lesser news.

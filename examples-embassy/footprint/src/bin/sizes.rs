@@ -9,11 +9,22 @@ use cortex_m as _; // the critical section of `hprintln`
 use cortex_m_rt::entry;
 use cortex_m_semihosting::hprintln;
 use sockling::{
-    Config, Request, asynch, blocking,
+    Config, Request,
+    app::{
+        Machine,
+        embedded::{App, Tcp},
+    },
+    asynch, blocking,
     handshake::{ClientHandshake, ServerHandshake},
     proto::Session,
 };
-use sockling_footprint::{Examples, finish, script::Script};
+use sockling_footprint::{
+    Examples,
+    feed::Feed,
+    finish,
+    network::{Impatient, Network},
+    script::Script,
+};
 
 type Client<'b> = asynch::WebSocket<&'b mut Script, Examples, &'b mut [u8], &'b mut [u8]>;
 
@@ -25,6 +36,12 @@ fn futures(ws: &mut Client<'_>, request: &Request<'_>, rx: &mut [u8], tx: &mut [
     hprintln!("WebSocket::close {}", size_of_val(&ws.close(sockling::CloseCode::NORMAL, "")));
 }
 
+fn app(request: &Request<'_>, rx: &mut [u8], tx: &mut [u8]) {
+    let network = Network::default();
+    let mut app = App::new(request, Impatient::default(), Examples, rx, tx);
+    hprintln!("App::run {}", size_of_val(&app.run(&mut Tcp::new(&network, &network), &mut Feed::default())));
+}
+
 #[entry]
 fn main() -> ! {
     static mut RX: [u8; 256] = [0; 256];
@@ -32,6 +49,8 @@ fn main() -> ! {
     hprintln!("blocking::WebSocket {}", size_of::<blocking::WebSocket<(), (), (), ()>>());
     hprintln!("asynch::WebSocket {}", size_of::<asynch::WebSocket<(), (), (), ()>>());
     hprintln!("proto::Session {}", size_of::<Session>());
+    hprintln!("embedded::App {}", size_of::<App<'_, (), ()>>());
+    hprintln!("app::Machine {}", size_of::<Machine>());
     hprintln!("ClientHandshake {}", size_of::<ClientHandshake<'_>>());
     hprintln!("ServerHandshake {}", size_of::<ServerHandshake>());
     hprintln!("Request {}", size_of::<Request<'_>>());
@@ -45,5 +64,6 @@ fn main() -> ! {
     if let Ok(mut ws) = made {
         futures(&mut ws, &request, &mut rx, &mut tx);
     }
+    app(&request, &mut rx, &mut tx);
     finish(true)
 }
