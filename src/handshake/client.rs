@@ -214,7 +214,7 @@ impl<'a> ClientHandshake<'a> {
             out.put(origin);
         }
         out.put("\r\nSec-WebSocket-Key: ");
-        out.put(self.secret.nonce.key().as_str());
+        out.put_bytes(self.secret.nonce.key().as_bytes());
         out.put("\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n");
         if !subprotocols.is_empty() {
             out.field("Sec-WebSocket-Protocol", subprotocols);

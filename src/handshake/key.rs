@@ -4,22 +4,20 @@ use sha1_smol::Sha1;
 
 use crate::Random;
 
-/// "the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"" (RFC 6455 section 4.1).
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
 /// "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has been
 /// base64-encoded. The nonce MUST be selected randomly for each connection."
 #[derive(Clone, Copy)]
 pub(super) struct Nonce([u8; 16]);
 
-/// The value of a `Sec-WebSocket-Key` field.
+/// The value of a `Sec-WebSocket-Key` field; behind it, for its hash, "the string
+/// "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"" (RFC 6455 section 4.1).
 #[derive(Clone, Copy)]
-pub(super) struct Key([u8; 24]);
+pub(super) struct Key([u8; 60]);
 
 /// "concatenating the key ... with the string ..., taking the SHA-1 hash of this concatenated value to obtain a 20-byte
-/// value": the answer to a key.
+/// value": the answer to a key. In words, as the hash is made: 20 single bytes are stored with 20 instructions.
 #[derive(Clone, Copy)]
-pub(super) struct Hash([u8; 20]);
+pub(super) struct Hash([u32; 5]);
 
 /// The value of a `Sec-WebSocket-Accept` field.
 #[derive(Clone, Copy)]
@@ -37,7 +35,10 @@ impl Secret {
     #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) fn new(random: &mut dyn Random) -> Self {
         let nonce = Nonce::new(random);
-        Self { nonce, hash: nonce.key().hash() }
+        let mut sha = Sha1::new();
+        // The key is gone before the digest is made, which takes the same stack.
+        sha.update(&nonce.key().0);
+        Self { nonce, hash: Hash::new(&sha) }
     }
 }
 
@@ -49,40 +50,63 @@ impl Nonce {
     }
 
     pub(super) fn key(&self) -> Key {
-        let mut key = [0; 24];
-        encode_base64(&self.0, &mut key);
-        Key(key)
+        let mut key = Key::EMPTY;
+        encode_base64(&self.0, key.value_mut());
+        key
     }
 }
 
 impl Key {
+    const EMPTY: Self = Self(*b"========================258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+
     /// "If the value ... when decoded, is not 16 bytes in length", there is none.
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
-        let key = value.try_into().ok()?;
+        let mut key = Self::EMPTY;
+        let value: &[u8; 24] = value.try_into().ok()?;
+        key.value_mut().copy_from_slice(value);
         // 128 bits are 21 letters of six, two bits in one more, and the padding.
         let [letters @ .., b'A' | b'Q' | b'g' | b'w', b'=', b'='] = value else {
             return None;
         };
         let known = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-        letters.iter().all(known).then_some(Self(key))
+        letters.iter().all(known).then_some(key)
     }
 
+    fn value_mut(&mut self) -> &mut [u8] {
+        self.0.get_mut(..24).unwrap_or_default()
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.get(..24).unwrap_or_default()
+    }
+
+    #[cfg(any(feature = "log", feature = "defmt", test))]
     pub(super) fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     pub(super) fn hash(&self) -> Hash {
-        let mut hash = Sha1::new();
-        hash.update(&self.0);
-        hash.update(GUID);
-        Hash(hash.digest().bytes())
+        let mut sha = Sha1::new();
+        sha.update(&self.0);
+        Hash::new(&sha)
     }
 }
 
 impl Hash {
+    fn new(sha: &Sha1) -> Self {
+        let bytes = sha.digest().bytes();
+        let word =
+            |at| bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u32::from_be_bytes(*word));
+        Self([word(0), word(4), word(8), word(12), word(16)])
+    }
+
     pub(super) fn accept(&self) -> Accept {
         let mut accept = [0; 28];
-        encode_base64(&self.0, &mut accept);
+        let mut bytes = [0; 20];
+        for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *to = word.to_be_bytes();
+        }
+        encode_base64(&bytes, &mut accept);
         Accept(accept)
     }
 }
@@ -107,25 +131,19 @@ impl Accept {
 /// constant time, is five times as large; neither nonce nor hash is a secret.)
 #[allow(clippy::cast_possible_truncation, reason = "six bits")]
 fn encode_base64(bytes: &[u8], out: &mut [u8]) {
-    let mut unwritten = bytes.len() * 8;
-    let mut bytes = bytes.iter();
-    // The lowest `len` of `bits` are not written yet.
-    let (mut bits, mut len) = (0, 0);
-    for to in out {
-        if len < 6 {
-            bits = bits << 8 | bytes.next().map_or(0, |byte| u32::from(*byte));
-            len += 8;
-        }
-        len -= 6;
-        *to = match (bits >> len & 0x3F) as u8 {
-            _ if unwritten == 0 => b'=',
-            n @ 0..=25 => b'A' + n,
-            n @ 26..=51 => b'a' - 26 + n,
-            n @ 52..=61 => n - 52 + b'0',
-            62 => b'+',
-            _ => b'/',
+    for (at, to) in out.iter_mut().enumerate() {
+        // The letter's six bits lie in these two bytes.
+        let bit = at * 6;
+        let byte = |at: usize| bytes.get(at).map(|byte| u32::from(*byte));
+        let bits = byte(bit / 8).map(|high| high << 8 | byte(bit / 8 + 1).unwrap_or(0));
+        *to = match bits.map(|bits| (bits >> (10 - bit % 8) & 0x3F) as u8) {
+            None => b'=',
+            Some(n @ 0..=25) => b'A' + n,
+            Some(n @ 26..=51) => b'a' - 26 + n,
+            Some(n @ 52..=61) => n - 52 + b'0',
+            Some(62) => b'+',
+            Some(_) => b'/',
         };
-        unwritten = unwritten.saturating_sub(6);
     }
 }
 

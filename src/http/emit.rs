@@ -33,10 +33,14 @@ impl<'b> Emitter<'b> {
 
     /// The next string of the head.
     pub fn put(&mut self, piece: &str) {
-        for byte in piece.bytes() {
+        self.put_bytes(piece.as_bytes());
+    }
+
+    pub(crate) fn put_bytes(&mut self, piece: &[u8]) {
+        for byte in piece {
             // Before `skip` the difference wraps around to what no buffer has.
             if let Some(to) = self.out.get_mut(self.at.wrapping_sub(self.skip)) {
-                *to = byte;
+                *to = *byte;
             }
             self.at += 1;
         }
