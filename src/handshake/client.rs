@@ -34,12 +34,14 @@ pub struct ClientHandshake<'a> {
     deflate: Option<DeflateConfig>,
     #[cfg(feature = "deflate")]
     negotiated: Option<Negotiated>,
-    upgrade: bool,
-    connection: bool,
-    accept: bool,
+    /// Which fields have said what they have to, each a bit.
+    seen: u16,
     /// The line began with bytes that are gone, to make room.
     cut: bool,
-    stage: Result<Stage, HandshakeError>,
+    /// The head is over, what comes is the body of a refusal.
+    body: bool,
+    /// What is to be done, or why nothing is.
+    step: Result<Step, HandshakeError>,
 }
 
 // Part of what firmware reserves for a connection.
@@ -49,15 +51,6 @@ const _: () = assert!(size_of::<ClientHandshake<'_>>() <= if cfg!(feature = "def
 /// A content length that none was given.
 const NONE: u32 = u32::MAX;
 
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    Send,
-    Flush,
-    Head,
-    Body,
-    Done,
-}
-
 impl<'a> ClientHandshake<'a> {
     /// Checks the request and draws a key.
     ///
@@ -65,8 +58,7 @@ impl<'a> ClientHandshake<'a> {
     /// [`HandshakeError::InvalidHost`] and the other variants that say that nothing was sent.
     pub fn new(request: &'a Request<'a>, random: &mut dyn Random) -> Result<Self, HandshakeError> {
         let handshake = Self::begin(request, Secret::new(random));
-        handshake.stage?;
-        Ok(handshake)
+        handshake.step.map(|_| handshake)
     }
 
     /// The same, in place: the error is that of every poll.
@@ -84,11 +76,10 @@ impl<'a> ClientHandshake<'a> {
             deflate: None,
             #[cfg(feature = "deflate")]
             negotiated: None,
-            upgrade: false,
-            connection: false,
-            accept: false,
+            seen: 0,
             cut: false,
-            stage: request.check().map(|()| Stage::Send),
+            body: false,
+            step: request.check().map(|()| Step::Transmit),
         }
     }
 
@@ -118,18 +109,17 @@ impl<'a> ClientHandshake<'a> {
         tx: &mut [u8],
         observe: &mut dyn FnMut(HeadLine<'_>),
     ) -> Result<Step, HandshakeError> {
-        let step = match self.stage? {
-            Stage::Send => Ok(self.transmit(tx)),
-            Stage::Flush => Ok(Step::Flush),
-            Stage::Head => self.read_head(rx, observe),
-            Stage::Body => self.read_body(rx),
-            Stage::Done => Ok(Step::Done),
-        };
-        self.wire.set_capacity(rx);
-        if let Err(error) = step {
-            self.stage = Err(error);
+        match self.step {
+            Ok(Step::Transmit) => self.transmit(tx),
+            Ok(Step::Receive) => {
+                if let Err(error) = self.receive(rx, observe) {
+                    self.step = Err(error);
+                }
+            }
+            _ => {}
         }
-        step
+        self.wire.set_capacity(rx);
+        self.step
     }
 
     /// What waits to be written.
@@ -148,8 +138,8 @@ impl<'a> ClientHandshake<'a> {
 
     /// The transport was flushed.
     pub fn flushed(&mut self) {
-        if matches!(self.stage, Ok(Stage::Flush)) {
-            self.stage = Ok(Stage::Head);
+        if self.step == Ok(Step::Flush) {
+            self.step = Ok(Step::Receive);
         }
     }
 
@@ -185,7 +175,7 @@ impl<'a> ClientHandshake<'a> {
     }
 
     #[cfg_attr(not(feature = "std"), inline(never))]
-    fn transmit(&mut self, tx: &mut [u8]) -> Step {
+    fn transmit(&mut self, tx: &mut [u8]) {
         if self.wire.is_sent() && !tx.is_empty() {
             if self.wire.is_first() {
                 self.trace();
@@ -194,11 +184,9 @@ impl<'a> ClientHandshake<'a> {
             self.emit(&mut out);
             let written = out.written();
             if !self.wire.emitted(written) {
-                self.stage = Ok(Stage::Flush);
-                return Step::Flush;
+                self.step = Ok(Step::Flush);
             }
         }
-        Step::Transmit
     }
 
     /// "The handshake MUST be a valid HTTP request"; the order is that of Python's `websocket-client`, which servers
@@ -252,16 +240,16 @@ impl<'a> ClientHandshake<'a> {
     #[cfg(not(any(feature = "log", feature = "defmt")))]
     const fn trace(&self) {}
 
-    /// Takes the lines that are complete.
-    fn read_head(
+    /// Takes what has come: the lines that are complete, the start of a body.
+    fn receive(
         &mut self,
         rx: &mut [u8],
         observe: &mut dyn FnMut(HeadLine<'_>),
-    ) -> Result<Step, HandshakeError> {
-        loop {
+    ) -> Result<(), HandshakeError> {
+        while !self.body {
             let bytes = rx.get(self.wire.start..self.wire.end).unwrap_or_default();
             if !self.scanner.scan(bytes)? {
-                break;
+                return self.make_room(rx);
             }
             let len = self.scanner.scanned();
             self.wire.start += len;
@@ -273,15 +261,22 @@ impl<'a> ClientHandshake<'a> {
             if self.cut {
                 self.cut = false;
             } else if line.is_empty() {
-                return self.end_of_head(rx);
+                if self.status == 101 {
+                    return self.open();
+                }
+                self.body = true;
+                self.wire.compact(rx);
+                break;
             } else {
                 self.field(line, observe)?;
             }
-            if self.fields_left == 0 {
-                return Err(HandshakeError::TooManyFields);
-            }
-            self.fields_left -= 1;
+            self.fields_left = self.fields_left.checked_sub(1).ok_or(HandshakeError::TooManyFields)?;
         }
+        self.read_body(rx)
+    }
+
+    /// For more of a line that is not complete.
+    fn make_room(&mut self, rx: &mut [u8]) -> Result<(), HandshakeError> {
         if self.wire.eof {
             return Err(HandshakeError::UnexpectedEof);
         }
@@ -292,7 +287,7 @@ impl<'a> ClientHandshake<'a> {
             }
             self.wire.compact(rx);
         }
-        Ok(Step::Receive)
+        Ok(())
     }
 
     /// Drops what there is of a line that does not fit in the buffer, if the handshake does not depend on it.
@@ -346,37 +341,36 @@ impl<'a> ClientHandshake<'a> {
             }
             return Ok(());
         }
-        match field {
+        let bit = 1 << field as u8;
+        let seen = match field {
             // "contains a value that is not an ASCII case-insensitive match for the value "websocket""
-            Field::Upgrade => self.upgrade |= has_token(value, "websocket"),
+            Field::Upgrade => has_token(value, "websocket"),
             // "doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade""
-            Field::Connection => self.connection |= has_token(value, "upgrade"),
+            Field::Connection => has_token(value, "upgrade"),
+            Field::Accept | Field::Protocol if self.seen & bit != 0 => {
+                return Err(HandshakeError::Duplicate(field));
+            }
             // "contains a value other than the base64-encoded SHA-1 of the concatenation of the |Sec-WebSocket-Key| ...
             // with the string ..., the client MUST _Fail the WebSocket Connection_."
-            Field::Accept => {
-                if self.accept {
-                    return Err(HandshakeError::Duplicate(field));
-                }
-                self.accept = true;
-                if value != self.secret.hash.accept().as_bytes() {
-                    return Err(HandshakeError::Invalid(field));
-                }
+            Field::Accept if value != self.secret.hash.accept().as_bytes() => {
+                return Err(HandshakeError::Invalid(field));
             }
             // "indicates the use of a subprotocol that was not present in the client's handshake"
             Field::Protocol => {
-                if self.subprotocol != u16::MAX {
-                    return Err(HandshakeError::Duplicate(field));
-                }
-                let mut offered = self.request.subprotocols.iter();
-                let index = offered.position(|offered| offered.as_bytes() == value);
-                self.subprotocol = index
-                    .and_then(|index| u16::try_from(index).ok())
-                    .filter(|index| *index != u16::MAX)
-                    .ok_or(HandshakeError::NotOffered(field))?;
+                let mut offered = (0..u16::MAX).zip(self.request.subprotocols);
+                let selected = offered.find(|(_, offered)| offered.as_bytes() == value);
+                (self.subprotocol, _) = selected.ok_or(HandshakeError::NotOffered(field))?;
+                true
             }
             // "indicates the use of an extension that was not present in the client's handshake"
-            Field::Extensions => self.extensions(value)?,
-            _ => {}
+            Field::Extensions => {
+                self.extensions(value)?;
+                true
+            }
+            _ => true,
+        };
+        if seen {
+            self.seen |= bit;
         }
         Ok(())
     }
@@ -396,33 +390,25 @@ impl<'a> ClientHandshake<'a> {
         Err(HandshakeError::NotOffered(Field::Extensions))
     }
 
-    fn end_of_head(&mut self, rx: &mut [u8]) -> Result<Step, HandshakeError> {
-        if self.status != 101 {
-            self.stage = Ok(Stage::Body);
-            self.wire.compact(rx);
-            return self.read_body(rx);
+    /// The head says that the connection is open, if nothing is missing.
+    fn open(&mut self) -> Result<(), HandshakeError> {
+        for field in [Field::Upgrade, Field::Connection, Field::Accept] {
+            if self.seen & 1 << field as u8 == 0 {
+                return Err(HandshakeError::Missing(field));
+            }
         }
-        if !self.upgrade {
-            return Err(HandshakeError::Missing(Field::Upgrade));
-        }
-        if !self.connection {
-            return Err(HandshakeError::Missing(Field::Connection));
-        }
-        if !self.accept {
-            return Err(HandshakeError::Missing(Field::Accept));
-        }
-        self.stage = Ok(Stage::Done);
-        Ok(Step::Done)
+        self.step = Ok(Step::Done);
+        Ok(())
     }
 
     /// Collects the start of a refusal's body, which may say why.
-    fn read_body(&mut self, rx: &[u8]) -> Result<Step, HandshakeError> {
+    fn read_body(&mut self, rx: &[u8]) -> Result<(), HandshakeError> {
         let len = match self.content_length {
             NONE => self.wire.end,
             len => usize::try_from(len).unwrap_or(usize::MAX),
         };
         if self.wire.end < len.min(rx.len()) && !self.wire.eof {
-            return Ok(Step::Receive);
+            return Ok(());
         }
         self.wire.end = self.wire.end.min(len);
         Err(HandshakeError::Status(self.status))
@@ -431,7 +417,7 @@ impl<'a> ClientHandshake<'a> {
 
 impl fmt::Debug for ClientHandshake<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientHandshake").field("stage", &self.stage).finish_non_exhaustive()
+        f.debug_struct("ClientHandshake").field("step", &self.step).finish_non_exhaustive()
     }
 }
 
