@@ -113,7 +113,7 @@ fn run<T: Read + Write>(
     observe: &mut impl FnMut(HeadLine<'_>),
 ) -> Result<(), Error<T::Error>> {
     loop {
-        match handshake.poll(rx, tx, observe)? {
+        match handshake.poll_with(rx, tx, observe)? {
             Step::Transmit => match io.write(handshake.pending(tx)).map_err(Error::Io)? {
                 0 => return Err(Error::WriteZero),
                 n => handshake.sent(n)?,

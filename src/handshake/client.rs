@@ -102,12 +102,22 @@ impl<'a> ClientHandshake<'a> {
     /// # Errors
     /// Why the handshake failed, again on every later call. On [`HandshakeError::Status`] the start of the body is
     /// where [`early`](Self::early) says.
-    #[cfg_attr(not(feature = "std"), inline(never))]
     pub fn poll(
         &mut self,
         rx: &mut [u8],
         tx: &mut [u8],
-        observe: &mut dyn FnMut(HeadLine<'_>),
+        mut observe: &mut dyn FnMut(HeadLine<'_>),
+    ) -> Result<Step, HandshakeError> {
+        self.poll_with(rx, tx, &mut observe)
+    }
+
+    /// The same, without the detour where nobody looks.
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    pub(crate) fn poll_with(
+        &mut self,
+        rx: &mut [u8],
+        tx: &mut [u8],
+        observe: &mut impl FnMut(HeadLine<'_>),
     ) -> Result<Step, HandshakeError> {
         match self.step {
             Ok(Step::Transmit) => self.transmit(tx),
@@ -244,71 +254,65 @@ impl<'a> ClientHandshake<'a> {
     fn receive(
         &mut self,
         rx: &mut [u8],
-        observe: &mut dyn FnMut(HeadLine<'_>),
+        observe: &mut impl FnMut(HeadLine<'_>),
     ) -> Result<(), HandshakeError> {
         while !self.body {
-            let bytes = rx.get(self.wire.start..self.wire.end).unwrap_or_default();
-            if !self.scanner.scan(bytes)? {
-                return self.make_room(rx);
+            let mut line = rx.get(self.wire.start..self.wire.end).unwrap_or_default();
+            let whole = self.scanner.scan(line)?;
+            if whole {
+                let len = self.scanner.scanned();
+                self.wire.start += len;
+                line = line.get(..len.wrapping_sub(2)).unwrap_or_default();
+            } else {
+                if self.wire.eof {
+                    return Err(HandshakeError::UnexpectedEof);
+                }
+                if self.wire.end < rx.len() {
+                    return Ok(());
+                }
+                if self.wire.start > 0 {
+                    self.wire.compact(rx);
+                    return Ok(());
+                }
+                // What there is of the line fills the buffer. It is dropped, if the handshake does not depend on it.
+                if self.status == 0 || self.scanner.in_name() {
+                    return Err(HandshakeError::LineTooLong);
+                }
             }
-            let len = self.scanner.scanned();
-            self.wire.start += len;
-            let line = bytes.get(..len.wrapping_sub(2)).unwrap_or_default();
             if self.status == 0 {
                 self.status_line(line, observe)?;
                 continue;
             }
-            if self.cut {
-                self.cut = false;
-            } else if line.is_empty() {
-                if self.status == 101 {
-                    return self.open();
+            let cut = core::mem::replace(&mut self.cut, !whole);
+            if !cut {
+                if whole && line.is_empty() {
+                    if self.status == 101 {
+                        return self.open();
+                    }
+                    self.body = true;
+                    self.wire.compact(rx);
+                    break;
                 }
-                self.body = true;
-                self.wire.compact(rx);
-                break;
-            } else {
                 self.field(line, observe)?;
             }
-            self.fields_left = self.fields_left.checked_sub(1).ok_or(HandshakeError::TooManyFields)?;
+            if !whole {
+                self.scanner.forget();
+                self.wire.end = 0;
+                return Ok(());
+            }
+            if self.fields_left == 0 {
+                return Err(HandshakeError::TooManyFields);
+            }
+            self.fields_left -= 1;
         }
         self.read_body(rx)
-    }
-
-    /// For more of a line that is not complete.
-    fn make_room(&mut self, rx: &mut [u8]) -> Result<(), HandshakeError> {
-        if self.wire.eof {
-            return Err(HandshakeError::UnexpectedEof);
-        }
-        if self.wire.end >= rx.len() {
-            // The bytes that are moved were not moved before, or the line is longer than what its move made room for.
-            if self.wire.start == 0 {
-                self.drop_line(rx)?;
-            }
-            self.wire.compact(rx);
-        }
-        Ok(())
-    }
-
-    /// Drops what there is of a line that does not fit in the buffer, if the handshake does not depend on it.
-    fn drop_line(&mut self, rx: &[u8]) -> Result<(), HandshakeError> {
-        if self.status == 0 || self.scanner.in_name() {
-            return Err(HandshakeError::LineTooLong);
-        }
-        if !self.cut {
-            self.cut = true;
-            self.field(rx, &mut |_| {})?;
-        }
-        self.scanner.forget();
-        self.wire.start = self.wire.end;
-        Ok(())
     }
 
     #[cfg_attr(not(feature = "std"), inline(never))]
     fn status_line(
         &mut self,
         line: &[u8],
-        observe: &mut dyn FnMut(HeadLine<'_>),
+        observe: &mut impl FnMut(HeadLine<'_>),
     ) -> Result<(), HandshakeError> {
         let (code, reason) = parse_status_line(line)?;
         trace!("received HTTP/1.1 {}", code);
@@ -317,10 +321,12 @@ impl<'a> ClientHandshake<'a> {
         Ok(())
     }
 
-    fn field(&mut self, line: &[u8], observe: &mut dyn FnMut(HeadLine<'_>)) -> Result<(), HandshakeError> {
+    fn field(&mut self, line: &[u8], observe: &mut impl FnMut(HeadLine<'_>)) -> Result<(), HandshakeError> {
         let (name, value) = parse_field(line)?;
         trace_field("received", name, value);
-        observe(HeadLine::Field { name, value });
+        if !self.cut {
+            observe(HeadLine::Field { name, value });
+        }
         let Some(field) = Field::from_name(name) else {
             return Ok(());
         };
@@ -392,13 +398,13 @@ impl<'a> ClientHandshake<'a> {
 
     /// The head says that the connection is open, if nothing is missing.
     fn open(&mut self) -> Result<(), HandshakeError> {
-        for field in [Field::Upgrade, Field::Connection, Field::Accept] {
-            if self.seen & 1 << field as u8 == 0 {
-                return Err(HandshakeError::Missing(field));
+        match Field::NEEDED.iter().find(|field| self.seen & 1 << **field as u8 == 0) {
+            Some(field) => Err(HandshakeError::Missing(*field)),
+            None => {
+                self.step = Ok(Step::Done);
+                Ok(())
             }
         }
-        self.step = Ok(Step::Done);
-        Ok(())
     }
 
     /// Collects the start of a refusal's body, which may say why.

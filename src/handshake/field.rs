@@ -36,7 +36,7 @@ pub enum Field {
 const NAMES: &[u8] = b"Upgrade,Connection,Sec-WebSocket-Accept,Sec-WebSocket-Protocol,Sec-WebSocket-Extensions,\
     Content-Length,Transfer-Encoding,Host,Origin,Sec-WebSocket-Key,Sec-WebSocket-Version";
 
-const FIELDS: [Field; 11] = [
+static FIELDS: [Field; 11] = [
     Field::Upgrade,
     Field::Connection,
     Field::Accept,
@@ -51,6 +51,9 @@ const FIELDS: [Field; 11] = [
 ];
 
 impl Field {
+    /// Those that the answer to a client has to have.
+    pub(super) const NEEDED: [Self; 3] = [Self::Upgrade, Self::Connection, Self::Accept];
+
     /// The name that it has in a head.
     #[must_use]
     pub fn name(self) -> &'static str {
