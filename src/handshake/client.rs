@@ -202,7 +202,8 @@ impl<'a> ClientHandshake<'a> {
     /// "The handshake MUST be a valid HTTP request"; the order is that of Python's `websocket-client`, which servers
     /// have seen for years.
     fn emit(&self, out: &mut Emitter<'_>) {
-        let Request { host, path, origin, subprotocols, fields, .. } = *self.request;
+        // By reference: what is copied here is copied at once, and waits on the stack.
+        let Request { host, path, origin, subprotocols, fields, .. } = self.request;
         out.put("GET ");
         out.put(path);
         out.put(" HTTP/1.1\r\nUpgrade: websocket\r\nHost: ");
@@ -223,7 +224,7 @@ impl<'a> ClientHandshake<'a> {
             deflate.offer(|piece| out.put(piece));
             out.put("\r\n");
         }
-        for (name, value) in fields {
+        for (name, value) in *fields {
             out.field(name, &[value]);
         }
         out.put("\r\n");
