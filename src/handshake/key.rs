@@ -9,10 +9,9 @@ use crate::Random;
 #[derive(Clone, Copy)]
 pub(super) struct Nonce([u8; 16]);
 
-/// The value of a `Sec-WebSocket-Key` field; behind it, for its hash, "the string
-/// "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"" (RFC 6455 section 4.1).
+/// The value of a `Sec-WebSocket-Key` field.
 #[derive(Clone, Copy)]
-pub(super) struct Key([u8; 60]);
+pub(super) struct Key([u8; 24]);
 
 /// "concatenating the key ... with the string ..., taking the SHA-1 hash of this concatenated value to obtain a 20-byte
 /// value": the answer to a key. In words, as the hash is made: 20 single bytes are stored with 20 instructions.
@@ -35,10 +34,7 @@ impl Secret {
     #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) fn new(random: &mut dyn Random) -> Self {
         let nonce = Nonce::new(random);
-        let mut sha = Sha1::new();
-        // The key is gone before the digest is made, which takes the same stack.
-        sha.update(&nonce.key().0);
-        Self { nonce, hash: Hash::new(&sha) }
+        Self { nonce, hash: Hash::new(|key| encode_base64(&nonce.0, key)) }
     }
 }
 
@@ -50,50 +46,49 @@ impl Nonce {
     }
 
     pub(super) fn key(&self) -> Key {
-        let mut key = Key::EMPTY;
-        encode_base64(&self.0, key.value_mut());
-        key
+        let mut key = [0; 24];
+        encode_base64(&self.0, &mut key);
+        Key(key)
     }
 }
 
 impl Key {
-    const EMPTY: Self = Self(*b"========================258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-
     /// "If the value ... when decoded, is not 16 bytes in length", there is none.
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
-        let mut key = Self::EMPTY;
-        let value: &[u8; 24] = value.try_into().ok()?;
-        key.value_mut().copy_from_slice(value);
+        let key = value.try_into().ok()?;
         // 128 bits are 21 letters of six, two bits in one more, and the padding.
         let [letters @ .., b'A' | b'Q' | b'g' | b'w', b'=', b'='] = value else {
             return None;
         };
         let known = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-        letters.iter().all(known).then_some(key)
+        letters.iter().all(known).then_some(Self(key))
     }
 
-    fn value_mut(&mut self) -> &mut [u8] {
-        self.0.get_mut(..24).unwrap_or_default()
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.0.get(..24).unwrap_or_default()
+    pub(super) const fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     #[cfg(any(feature = "log", feature = "defmt", test))]
     pub(super) fn as_str(&self) -> &str {
-        str::from_utf8(self.as_bytes()).unwrap_or_default()
+        str::from_utf8(&self.0).unwrap_or_default()
     }
 
     pub(super) fn hash(&self) -> Hash {
-        let mut sha = Sha1::new();
-        sha.update(&self.0);
-        Hash::new(&sha)
+        Hash::new(|key| key.copy_from_slice(&self.0))
     }
 }
 
 impl Hash {
-    fn new(sha: &Sha1) -> Self {
+    /// `key` writes the key.
+    fn new(key: impl FnOnce(&mut [u8])) -> Self {
+        let mut sha = Sha1::new();
+        {
+            // "with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"" (RFC 6455 section 4.1). In one piece; gone
+            // before the digest is made, which takes the same stack.
+            let mut text = *b"........................258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+            key(text.get_mut(..24).unwrap_or_default());
+            sha.update(&text);
+        }
         let bytes = sha.digest().bytes();
         let word =
             |at| bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u32::from_be_bytes(*word));
