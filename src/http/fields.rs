@@ -70,8 +70,11 @@ impl LineScanner {
             self.place = Place::FieldStart;
             self.scanned = 0;
         }
-        for byte in bytes.get(self.scanned..).unwrap_or_default() {
-            self.left = self.left.checked_sub(1).ok_or(HeadError::TooLong)?;
+        while let Some(byte) = bytes.get(self.scanned) {
+            if self.left == 0 {
+                return Err(HeadError::TooLong);
+            }
+            self.left -= 1;
             self.scanned += 1;
             self.place = match (self.place, *byte) {
                 (Place::Cr, b'\n') => {
@@ -132,15 +135,19 @@ pub fn is_field_value(text: &[u8]) -> bool {
 /// Whether `text` is one or more visible ASCII characters and none of those in `except`: no space, no control
 /// character.
 pub(crate) fn is_visible(text: &[u8], except: &str) -> bool {
-    !text.is_empty()
-        && text.iter().all(|byte| byte.is_ascii_graphic() && except.bytes().all(|other| other != *byte))
+    !text.is_empty() && text.iter().all(|byte| is_visible_but(*byte, except))
+}
+
+#[cfg_attr(not(feature = "std"), inline(never))]
+fn is_visible_but(byte: u8, except: &str) -> bool {
+    byte.is_ascii_graphic() && except.bytes().all(|other| other != byte)
 }
 
 /// The visible characters that are no `tchar`.
 const SEPARATORS: &str = "\"(),/:;<=>?@[\\]{}";
 
 pub(super) fn is_tchar(byte: u8) -> bool {
-    is_token(&[byte])
+    is_visible_but(byte, SEPARATORS)
 }
 
 /// The number that `digits` are, at most `u32::MAX`.
