@@ -1,4 +1,4 @@
-use core::{fmt, ops::Range};
+use core::{fmt, ops::Range, str};
 
 use super::{Field, HandshakeError, HeadLine, Request, Step, key::Secret, wire::Wire};
 #[cfg(feature = "deflate")]
@@ -6,7 +6,7 @@ use crate::extension::{DeflateConfig, Negotiated, NegotiationError};
 use crate::{
     MisuseError, Random,
     http::{
-        Emitter, HeadError, LineScanner, has_token, parse_decimal, parse_field, parse_status_line,
+        Emitter, HeadError, LineScanner, has_token, parse_decimal, split_field, parse_status_line,
         trace_field,
     },
 };
@@ -323,12 +323,13 @@ impl<'a> ClientHandshake<'a> {
     }
 
     fn field(&mut self, line: &[u8], observe: &mut impl FnMut(HeadLine<'_>)) -> Result<(), HandshakeError> {
-        let (name, value) = parse_field(line)?;
-        trace_field("received", name, value);
+        let (name, value) = split_field(line)?;
+        let text = str::from_utf8(name).unwrap_or_default();
+        trace_field("received", text, value);
         if !self.cut {
-            observe(HeadLine::Field { name, value });
+            observe(HeadLine::Field { name: text, value });
         }
-        let Some(field) = Field::from_name(name) else {
+        let Some(field) = Field::from_bytes(name) else {
             return Ok(());
         };
         if self.cut {
@@ -410,11 +411,8 @@ impl<'a> ClientHandshake<'a> {
 
     /// Collects the start of a refusal's body, which may say why.
     fn read_body(&mut self, rx: &[u8]) -> Result<(), HandshakeError> {
-        let len = match self.content_length {
-            NONE => self.wire.end,
-            len => usize::try_from(len).unwrap_or(usize::MAX),
-        };
-        if self.wire.end < len.min(rx.len()) && !self.wire.eof {
+        let len = usize::try_from(self.content_length).unwrap_or(usize::MAX);
+        if self.content_length != NONE && self.wire.end < len.min(rx.len()) && !self.wire.eof {
             return Ok(());
         }
         self.wire.end = self.wire.end.min(len);

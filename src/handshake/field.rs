@@ -64,6 +64,10 @@ impl Field {
     /// The field that `name` is the name of, in any letter case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
+        Self::from_bytes(name.as_bytes())
+    }
+
+    pub(super) fn from_bytes(name: &[u8]) -> Option<Self> {
         FIELDS.get(http::find_token(NAMES, name)?).copied()
     }
 }

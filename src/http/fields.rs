@@ -106,9 +106,14 @@ impl LineScanner {
 /// # Errors
 /// [`HeadError::FieldName`] if there is no colon, or a name that is not ASCII before it.
 pub fn parse_field(line: &[u8]) -> Result<(&str, &[u8]), HeadError> {
+    let (name, value) = split_field(line)?;
+    Ok((str::from_utf8(name).map_err(|_| HeadError::FieldName)?, value))
+}
+
+/// The same for a name that a [`LineScanner`] passed.
+pub(crate) fn split_field(line: &[u8]) -> Result<(&[u8], &[u8]), HeadError> {
     let colon = line.iter().position(|byte| *byte == b':');
     let (name, value) = colon.and_then(|at| line.split_at_checked(at)).ok_or(HeadError::FieldName)?;
-    let name = str::from_utf8(name).map_err(|_| HeadError::FieldName)?;
     Ok((name, trim(value.get(1..).unwrap_or_default())))
 }
 

@@ -27,12 +27,12 @@ pub fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Whether `token` is in the list, in any letter case: `keep-alive, Upgrade` has `upgrade`, `notupgrade` has not.
 #[must_use]
 pub fn has_token(list: &[u8], token: &str) -> bool {
-    find_token(list, token).is_some()
+    find_token(list, token.as_bytes()).is_some()
 }
 
 /// Where in the list `token` is, in any letter case.
-pub(crate) fn find_token(list: &[u8], token: &str) -> Option<usize> {
-    list.split(|byte| *byte == b',').position(|element| trim(element).eq_ignore_ascii_case(token.as_bytes()))
+pub(crate) fn find_token(list: &[u8], token: &[u8]) -> Option<usize> {
+    list.split(|byte| *byte == b',').position(|element| trim(element).eq_ignore_ascii_case(token))
 }
 
 /// The elements of a `Sec-WebSocket-Extensions` field (RFC 6455 section 9.1):

@@ -19,7 +19,7 @@ pub use authority::Authority;
 pub use emit::Emitter;
 pub use error::HeadError;
 pub use fields::{LineScanner, is_field_value, is_token, parse_field};
-pub(crate) use fields::{is_visible, parse_decimal};
+pub(crate) use fields::{is_visible, parse_decimal, split_field};
 pub(crate) use list::find_token;
 pub use list::{Extension, Extensions, Param, ParamValue, has_token, tokens};
 pub use request::{RequestLine, parse_request_line};
