@@ -79,7 +79,7 @@ async fn run<T: Read + Write>(
     observe: &mut impl FnMut(HeadLine<'_>),
 ) -> Result<(), Error<T::Error>> {
     loop {
-        match handshake.poll_with(rx, tx, observe)? {
+        match handshake.poll_with(rx, tx, Some(&mut *observe))? {
             Step::Transmit => match io.write(handshake.pending(tx)).await.map_err(Error::Io)? {
                 0 => return Err(Error::WriteZero),
                 n => handshake.sent(n)?,

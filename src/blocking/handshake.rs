@@ -26,7 +26,8 @@ pub fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
     rx: R,
     tx: W,
 ) -> Result<WebSocket<T, G, R, W>, Error<T::Error>> {
-    connect_with(io, request, random, rx, tx, Plain::NEW, |_| {}).map_err(|refused| refused.error)
+    open(io, request, random, rx, tx, Plain::NEW, None::<&mut fn(HeadLine<'_>)>)
+        .map_err(|refused| refused.error)
 }
 
 /// An opening handshake that failed, and what is left of it.
@@ -55,20 +56,33 @@ impl<E, R> From<Refused<E, R>> for Error<E> {
 /// Like [`connect`].
 #[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
 pub fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
+    io: T,
+    request: &Request<'_>,
+    random: G,
+    rx: R,
+    tx: W,
+    codec: C,
+    mut observe: impl FnMut(HeadLine<'_>),
+) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
+    open(io, request, random, rx, tx, codec, Some(&mut observe))
+}
+
+#[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
+fn open<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
     mut io: T,
     request: &Request<'_>,
     mut random: G,
     mut rx: R,
     mut tx: W,
     mut codec: C,
-    mut observe: impl FnMut(HeadLine<'_>),
+    observe: Option<&mut impl FnMut(HeadLine<'_>)>,
 ) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
     if let Err(error) = Session::check_buffers(rx.bytes(), tx.bytes()) {
         return Err(Refused { error: error.into(), rx, body: 0..0 });
     }
     let secret = Secret::new(&mut random);
     let (early, result) =
-        shake(&mut io, request, secret, rx.bytes_mut(), tx.bytes_mut(), &mut codec, &mut observe);
+        shake(&mut io, request, secret, rx.bytes_mut(), tx.bytes_mut(), &mut codec, observe);
     match result {
         Ok(subprotocol) => {
             let mut session = Session::with_early(Role::Client, &request.config, early);
@@ -89,7 +103,7 @@ fn shake<T: Read + Write, C: Codec>(
     rx: &mut [u8],
     tx: &mut [u8],
     #[cfg_attr(not(feature = "deflate"), expect(unused))] codec: &mut C,
-    observe: &mut impl FnMut(HeadLine<'_>),
+    observe: Option<&mut impl FnMut(HeadLine<'_>)>,
 ) -> (Range<usize>, Result<Option<usize>, Error<T::Error>>) {
     let mut handshake = ClientHandshake::begin(request, secret);
     #[cfg(feature = "deflate")]
@@ -110,10 +124,10 @@ fn run<T: Read + Write>(
     handshake: &mut ClientHandshake<'_>,
     rx: &mut [u8],
     tx: &mut [u8],
-    observe: &mut impl FnMut(HeadLine<'_>),
+    mut observe: Option<&mut impl FnMut(HeadLine<'_>)>,
 ) -> Result<(), Error<T::Error>> {
     loop {
-        match handshake.poll_with(rx, tx, observe)? {
+        match handshake.poll_with(rx, tx, observe.as_deref_mut())? {
             Step::Transmit => match io.write(handshake.pending(tx)).map_err(Error::Io)? {
                 0 => return Err(Error::WriteZero),
                 n => handshake.sent(n)?,

@@ -6,7 +6,7 @@ use crate::extension::{DeflateConfig, Negotiated, NegotiationError};
 use crate::{
     MisuseError, Random,
     http::{
-        Emitter, HeadError, LineScanner, has_token, parse_decimal, split_field, parse_status_line,
+        Emitter, HeadError, LineScanner, has_token, parse_decimal, parse_status_line, split_field,
         trace_field,
     },
 };
@@ -108,16 +108,16 @@ impl<'a> ClientHandshake<'a> {
         tx: &mut [u8],
         mut observe: &mut dyn FnMut(HeadLine<'_>),
     ) -> Result<Step, HandshakeError> {
-        self.poll_with(rx, tx, &mut observe)
+        self.poll_with(rx, tx, Some(&mut observe))
     }
 
-    /// The same, without the detour where nobody looks.
+    /// The same; what shows the lines is not there where nobody looks.
     #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) fn poll_with(
         &mut self,
         rx: &mut [u8],
         tx: &mut [u8],
-        observe: &mut impl FnMut(HeadLine<'_>),
+        observe: Option<&mut impl FnMut(HeadLine<'_>)>,
     ) -> Result<Step, HandshakeError> {
         match self.step {
             Ok(Step::Transmit) => self.transmit(tx),
@@ -232,7 +232,7 @@ impl<'a> ClientHandshake<'a> {
 
     #[cfg(any(feature = "log", feature = "defmt"))]
     fn trace(&self) {
-        let field = |name, value: &str| trace_field("sent", name, value.as_bytes());
+        let field = |name: &str, value: &str| trace_field("sent", name.as_bytes(), value.as_bytes());
         trace!("sent GET {} HTTP/1.1", self.request.path);
         field("Upgrade", "websocket");
         field("Host", self.request.host);
@@ -255,7 +255,7 @@ impl<'a> ClientHandshake<'a> {
     fn receive(
         &mut self,
         rx: &mut [u8],
-        observe: &mut impl FnMut(HeadLine<'_>),
+        mut observe: Option<&mut impl FnMut(HeadLine<'_>)>,
     ) -> Result<(), HandshakeError> {
         while !self.body {
             let mut line = rx.get(self.wire.start..self.wire.end).unwrap_or_default();
@@ -281,7 +281,7 @@ impl<'a> ClientHandshake<'a> {
                 }
             }
             if self.status == 0 {
-                self.status_line(line, observe)?;
+                self.status_line(line, observe.as_deref_mut())?;
                 continue;
             }
             let cut = core::mem::replace(&mut self.cut, !whole);
@@ -294,7 +294,7 @@ impl<'a> ClientHandshake<'a> {
                     self.wire.compact(rx);
                     break;
                 }
-                self.field(line, observe)?;
+                self.field(line, observe.as_deref_mut())?;
             }
             if !whole {
                 self.scanner.forget();
@@ -313,21 +313,27 @@ impl<'a> ClientHandshake<'a> {
     fn status_line(
         &mut self,
         line: &[u8],
-        observe: &mut impl FnMut(HeadLine<'_>),
+        observe: Option<&mut impl FnMut(HeadLine<'_>)>,
     ) -> Result<(), HandshakeError> {
         let (code, reason) = parse_status_line(line)?;
         trace!("received HTTP/1.1 {}", code);
-        observe(HeadLine::Status { code, reason });
+        if let Some(observe) = observe {
+            observe(HeadLine::Status { code, reason });
+        }
         self.status = code;
         Ok(())
     }
 
-    fn field(&mut self, line: &[u8], observe: &mut impl FnMut(HeadLine<'_>)) -> Result<(), HandshakeError> {
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn field(
+        &mut self,
+        line: &[u8],
+        observe: Option<&mut impl FnMut(HeadLine<'_>)>,
+    ) -> Result<(), HandshakeError> {
         let (name, value) = split_field(line)?;
-        let text = str::from_utf8(name).unwrap_or_default();
-        trace_field("received", text, value);
-        if !self.cut {
-            observe(HeadLine::Field { name: text, value });
+        trace_field("received", name, value);
+        if let Some(observe) = observe.filter(|_| !self.cut) {
+            observe(HeadLine::Field { name: str::from_utf8(name).unwrap_or_default(), value });
         }
         let Some(field) = Field::from_bytes(name) else {
             return Ok(());

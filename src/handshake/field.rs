@@ -33,7 +33,8 @@ pub enum Field {
 }
 
 /// The names, in the order of the variants: in one string, since a table of eleven is larger than all of it.
-const NAMES: &[u8] = b"Upgrade,Connection,Sec-WebSocket-Accept,Sec-WebSocket-Protocol,Sec-WebSocket-Extensions,\
+const NAMES: &[u8] =
+    b"Upgrade,Connection,Sec-WebSocket-Accept,Sec-WebSocket-Protocol,Sec-WebSocket-Extensions,\
     Content-Length,Transfer-Encoding,Host,Origin,Sec-WebSocket-Key,Sec-WebSocket-Version";
 
 static FIELDS: [Field; 11] = [
