@@ -32,7 +32,15 @@ pub fn has_token(list: &[u8], token: &str) -> bool {
 
 /// Where in the list `token` is, in any letter case.
 pub(crate) fn find_token(list: &[u8], token: &[u8]) -> Option<usize> {
-    list.split(|byte| *byte == b',').position(|element| trim(element).eq_ignore_ascii_case(token))
+    let (mut rest, mut index) = (list, 0);
+    loop {
+        let len = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
+        if rest.get(..len).is_some_and(|element| trim(element).eq_ignore_ascii_case(token)) {
+            return Some(index);
+        }
+        rest = rest.get(len + 1..)?;
+        index += 1;
+    }
 }
 
 /// The elements of a `Sec-WebSocket-Extensions` field (RFC 6455 section 9.1):
