@@ -98,7 +98,7 @@ impl Hash {
     pub(super) fn accept(&self) -> Accept {
         let mut accept = [0; 28];
         let mut bytes = [0; 20];
-        for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.0) {
+        for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(&self.0) {
             *to = word.to_be_bytes();
         }
         encode_base64(&bytes, &mut accept);
