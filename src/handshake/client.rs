@@ -6,7 +6,7 @@ use crate::extension::{DeflateConfig, Negotiated, NegotiationError};
 use crate::{
     MisuseError, Random,
     http::{
-        Emitter, HeadError, LineScanner, has_token, parse_decimal, parse_status_line, split_field,
+        Emitter, HeadError, LineScanner, find_token, parse_decimal, parse_status_line, split_field,
         trace_field,
     },
 };
@@ -358,9 +358,9 @@ impl<'a> ClientHandshake<'a> {
         let bit = 1 << field as u8;
         let seen = match field {
             // "contains a value that is not an ASCII case-insensitive match for the value "websocket""
-            Field::Upgrade => has_token(value, "websocket"),
+            Field::Upgrade => find_token(value, b"websocket").is_some(),
             // "doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade""
-            Field::Connection => has_token(value, "upgrade"),
+            Field::Connection => find_token(value, b"upgrade").is_some(),
             Field::Accept | Field::Protocol if self.seen & bit != 0 => {
                 return Err(HandshakeError::Duplicate(field));
             }
