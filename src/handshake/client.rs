@@ -15,33 +15,35 @@ use crate::{
 ///
 /// The server's head is read line by line and may be longer than the receive buffer: a line of it has to fit only if
 /// the handshake depends on it. 131 bytes do for the heads of ordinary servers.
+// In this order: a Cortex-M reaches what is small with short instructions only at the start of a struct.
 #[derive(Clone)]
+#[repr(C)]
 pub struct ClientHandshake<'a> {
-    request: &'a Request<'a>,
-    secret: Secret,
-    wire: Wire,
-    scanner: LineScanner,
-    /// How many more fields the head may have.
-    fields_left: u16,
+    /// What is to be done, or why nothing is.
+    step: Result<Step, HandshakeError>,
+    /// The line began with bytes that are gone, to make room.
+    cut: bool,
+    /// The head is over, what comes is the body of a refusal.
+    body: bool,
     /// 0 until the status line is there.
     status: u16,
-    /// Of a refusal; over what counts where there is none.
-    content_length: u32,
-    /// The same.
+    /// Which fields have said what they have to, each a bit.
+    seen: u16,
+    /// How many more fields the head may have.
+    fields_left: u16,
+    /// Over what counts where there is none.
     subprotocol: u16,
+    scanner: LineScanner,
+    wire: Wire,
+    /// Of a refusal; [`NONE`] where there is none.
+    content_length: u32,
+    request: &'a Request<'a>,
+    secret: Secret,
     /// What is offered, and what the server made of it.
     #[cfg(feature = "deflate")]
     deflate: Option<DeflateConfig>,
     #[cfg(feature = "deflate")]
     negotiated: Option<Negotiated>,
-    /// Which fields have said what they have to, each a bit.
-    seen: u16,
-    /// The line began with bytes that are gone, to make room.
-    cut: bool,
-    /// The head is over, what comes is the body of a refusal.
-    body: bool,
-    /// What is to be done, or why nothing is.
-    step: Result<Step, HandshakeError>,
 }
 
 // Part of what firmware reserves for a connection.
