@@ -5,9 +5,7 @@ use crate::{
     Buffer, Config, Error, Random, Request, Role, Unmasked,
     blocking::Refused,
     extension::{Codec, Plain},
-    handshake::{
-        ClientHandshake, HeadLine, RequestHead, Response, Secret, ServerHandshake, ServerStep, Step,
-    },
+    handshake::{ClientHandshake, HeadLine, RequestHead, Response, ServerHandshake, ServerStep, Step},
     proto::Session,
 };
 
@@ -53,7 +51,8 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: C
     if let Err(error) = Session::check_buffers(rx.bytes(), tx.bytes()) {
         return Err(Refused { error: error.into(), rx, body: 0..0 });
     }
-    let mut handshake = ClientHandshake::begin(request, Secret::new(&mut random));
+    let mut handshake = ClientHandshake::begin(request);
+    handshake.draw(&mut random);
     #[cfg(feature = "deflate")]
     match codec.config() {
         Ok(config) => handshake.set_deflate(config),

@@ -59,15 +59,16 @@ impl<'a> ClientHandshake<'a> {
     /// # Errors
     /// [`HandshakeError::InvalidHost`] and the other variants that say that nothing was sent.
     pub fn new(request: &'a Request<'a>, random: &mut dyn Random) -> Result<Self, HandshakeError> {
-        let handshake = Self::begin(request, Secret::new(random));
+        let mut handshake = Self::begin(request);
+        handshake.draw(random);
         handshake.step.map(|_| handshake)
     }
 
-    /// The same, in place: the error is that of every poll.
-    pub(crate) fn begin(request: &'a Request<'a>, secret: Secret) -> Self {
+    /// The same before the key is [drawn](Self::draw); the error is that of every poll.
+    pub(crate) fn begin(request: &'a Request<'a>) -> Self {
         Self {
             request,
-            secret,
+            secret: Secret::EMPTY,
             wire: Wire::default(),
             scanner: LineScanner::new(request.config.limits.max_head),
             fields_left: request.config.limits.max_fields,
@@ -83,6 +84,11 @@ impl<'a> ClientHandshake<'a> {
             body: false,
             step: request.check().map(|()| Step::Transmit),
         }
+    }
+
+    /// Draws the key, in place.
+    pub(crate) fn draw(&mut self, random: &mut dyn Random) {
+        self.secret.draw(random);
     }
 
     /// Offers permessage-deflate (RFC 7692), before the first poll; `None` does not.

@@ -24,27 +24,24 @@ pub(super) struct Accept([u8; 28]);
 
 /// What a client draws for one connection.
 #[derive(Clone, Copy)]
-pub(crate) struct Secret {
+pub(super) struct Secret {
     pub(super) nonce: Nonce,
     /// What the server has to answer it with.
     pub(super) hash: Hash,
 }
 
 impl Secret {
+    pub(super) const EMPTY: Self = Self { nonce: Nonce([0; 16]), hash: Hash([0; 5]) };
+
+    /// In place, and on a stack of its own: the hash takes much of it.
     #[cfg_attr(not(feature = "std"), inline(never))]
-    pub(crate) fn new(random: &mut dyn Random) -> Self {
-        let nonce = Nonce::new(random);
-        Self { nonce, hash: Hash::new(|key| encode_base64(&nonce.0, key)) }
+    pub(super) fn draw(&mut self, random: &mut dyn Random) {
+        random.fill(&mut self.nonce.0);
+        self.hash = Hash::new(|key| encode_base64(&self.nonce.0, key));
     }
 }
 
 impl Nonce {
-    pub(super) fn new(random: &mut dyn Random) -> Self {
-        let mut nonce = [0; 16];
-        random.fill(&mut nonce);
-        Self(nonce)
-    }
-
     pub(super) fn key(&self) -> Key {
         let mut key = [0; 24];
         encode_base64(&self.0, &mut key);
@@ -149,6 +146,14 @@ mod tests {
 
     use super::*;
     use crate::handshake::testing;
+
+    impl Nonce {
+        fn new(random: &mut dyn Random) -> Self {
+            let mut secret = Secret::EMPTY;
+            secret.draw(random);
+            secret.nonce
+        }
+    }
 
     #[test]
     fn examples() {

@@ -143,6 +143,7 @@ pub(crate) fn is_visible(text: &[u8], except: &str) -> bool {
     !text.is_empty() && text.iter().all(|byte| is_visible_but(*byte, except))
 }
 
+/// The same of one character.
 #[cfg_attr(not(feature = "std"), inline(never))]
 fn is_visible_but(byte: u8, except: &str) -> bool {
     byte.is_ascii_graphic() && except.bytes().all(|other| other != byte)
