@@ -5,9 +5,7 @@ use crate::{
     Buffer, Config, Error, Random, Request, Role, Unmasked,
     blocking::Refused,
     extension::{Codec, Plain},
-    handshake::{
-        ClientHandshake, HeadLine, RequestHead, Response, Secret, ServerHandshake, ServerStep, Step,
-    },
+    handshake::{ClientHandshake, HeadLine, RequestHead, Response, ServerHandshake, ServerStep, Step},
     proto::Session,
 };
 
@@ -53,7 +51,8 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: C
     if let Err(error) = Session::check_buffers(rx.bytes(), tx.bytes()) {
         return Err(Refused { error: error.into(), rx, body: 0..0 });
     }
-    let mut handshake = ClientHandshake::begin(request, Secret::new(&mut random));
+    let mut handshake = ClientHandshake::begin(request);
+    handshake.draw(&mut random);
     #[cfg(feature = "deflate")]
     match codec.config() {
         Ok(config) => handshake.set_deflate(config),
@@ -91,7 +90,7 @@ pub(crate) async fn run<T: Read + Write>(
     observe: &mut impl FnMut(HeadLine<'_>),
 ) -> Result<(), Error<T::Error>> {
     loop {
-        match handshake.poll(rx, tx, observe)? {
+        match handshake.poll_with(rx, tx, Some(&mut *observe))? {
             Step::Transmit => match io.write(handshake.pending(tx)).await.map_err(Error::Io)? {
                 0 => return Err(Error::WriteZero),
                 n => handshake.sent(n)?,

@@ -6,9 +6,7 @@ use super::WebSocket;
 use crate::{
     Buffer, Config, Error, Random, Request, Role, Unmasked,
     extension::{Codec, Plain},
-    handshake::{
-        ClientHandshake, HeadLine, RequestHead, Response, Secret, ServerHandshake, ServerStep, Step,
-    },
+    handshake::{ClientHandshake, HeadLine, RequestHead, Response, ServerHandshake, ServerStep, Step},
     proto::Session,
 };
 
@@ -26,7 +24,8 @@ pub fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
     rx: R,
     tx: W,
 ) -> Result<WebSocket<T, G, R, W>, Error<T::Error>> {
-    connect_with(io, request, random, rx, tx, Plain::NEW, |_| {}).map_err(|refused| refused.error)
+    open(io, request, random, rx, tx, Plain::NEW, None::<&mut fn(HeadLine<'_>)>)
+        .map_err(|refused| refused.error)
 }
 
 /// An opening handshake that failed, and what is left of it.
@@ -55,20 +54,46 @@ impl<E, R> From<Refused<E, R>> for Error<E> {
 /// Like [`connect`].
 #[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
 pub fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
+    io: T,
+    request: &Request<'_>,
+    random: G,
+    rx: R,
+    tx: W,
+    codec: C,
+    mut observe: impl FnMut(HeadLine<'_>),
+) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
+    open(io, request, random, rx, tx, codec, Some(&mut observe))
+}
+
+#[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
+fn open<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
     mut io: T,
     request: &Request<'_>,
     mut random: G,
     mut rx: R,
     mut tx: W,
-    mut codec: C,
-    mut observe: impl FnMut(HeadLine<'_>),
+    #[cfg_attr(not(feature = "deflate"), allow(unused_mut))] mut codec: C,
+    observe: Option<&mut impl FnMut(HeadLine<'_>)>,
 ) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
     if let Err(error) = Session::check_buffers(rx.bytes(), tx.bytes()) {
         return Err(Refused { error: error.into(), rx, body: 0..0 });
     }
-    let secret = Secret::new(&mut random);
-    let (early, result) =
-        shake(&mut io, request, secret, rx.bytes_mut(), tx.bytes_mut(), &mut codec, &mut observe);
+    let (early, result) = {
+        // Gone before the connection is made, which takes the same stack.
+        let mut handshake = ClientHandshake::begin(request);
+        handshake.draw(&mut random);
+        #[cfg(feature = "deflate")]
+        match codec.config() {
+            Ok(config) => handshake.set_deflate(config),
+            Err(error) => return Err(Refused { error: error.into(), rx, body: 0..0 }),
+        }
+        let result = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), observe);
+        #[cfg(feature = "deflate")]
+        if let (Ok(()), Some(negotiated)) = (&result, handshake.negotiated()) {
+            codec.agree(negotiated);
+        }
+        (handshake.early(), result.map(|()| handshake.subprotocol()))
+    };
     match result {
         Ok(subprotocol) => {
             let mut session = Session::with_early(Role::Client, &request.config, early);
@@ -79,41 +104,15 @@ pub fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
     }
 }
 
-/// The handshake, on a stack of its own: where the rest of the head lies, and the subprotocol.
-#[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
-#[cfg_attr(not(feature = "std"), inline(never))]
-fn shake<T: Read + Write, C: Codec>(
-    io: &mut T,
-    request: &Request<'_>,
-    secret: Secret,
-    rx: &mut [u8],
-    tx: &mut [u8],
-    #[cfg_attr(not(feature = "deflate"), expect(unused))] codec: &mut C,
-    observe: &mut impl FnMut(HeadLine<'_>),
-) -> (Range<usize>, Result<Option<usize>, Error<T::Error>>) {
-    let mut handshake = ClientHandshake::begin(request, secret);
-    #[cfg(feature = "deflate")]
-    match codec.config() {
-        Ok(config) => handshake.set_deflate(config),
-        Err(error) => return (0..0, Err(error.into())),
-    }
-    let result = run(io, &mut handshake, rx, tx, observe);
-    #[cfg(feature = "deflate")]
-    if let (Ok(()), Some(negotiated)) = (&result, handshake.negotiated()) {
-        codec.agree(negotiated);
-    }
-    (handshake.early(), result.map(|()| handshake.subprotocol()))
-}
-
 fn run<T: Read + Write>(
     io: &mut T,
     handshake: &mut ClientHandshake<'_>,
     rx: &mut [u8],
     tx: &mut [u8],
-    observe: &mut impl FnMut(HeadLine<'_>),
+    mut observe: Option<&mut impl FnMut(HeadLine<'_>)>,
 ) -> Result<(), Error<T::Error>> {
     loop {
-        match handshake.poll(rx, tx, observe)? {
+        match handshake.poll_with(rx, tx, observe.as_deref_mut())? {
             Step::Transmit => match io.write(handshake.pending(tx)).map_err(Error::Io)? {
                 0 => return Err(Error::WriteZero),
                 n => handshake.sent(n)?,

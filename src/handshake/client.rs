@@ -1,4 +1,4 @@
-use core::{fmt, ops::Range};
+use core::{fmt, ops::Range, str};
 
 use super::{Field, HandshakeError, HeadLine, Request, Step, key::Secret, wire::Wire};
 #[cfg(feature = "deflate")]
@@ -6,7 +6,7 @@ use crate::extension::{DeflateConfig, Negotiated, NegotiationError};
 use crate::{
     MisuseError, Random,
     http::{
-        Emitter, HeadError, LineScanner, has_token, parse_decimal, parse_field, parse_status_line,
+        Emitter, HeadError, LineScanner, find_token, parse_decimal, parse_status_line, split_field,
         trace_field,
     },
 };
@@ -15,31 +15,35 @@ use crate::{
 ///
 /// The server's head is read line by line and may be longer than the receive buffer: a line of it has to fit only if
 /// the handshake depends on it. 131 bytes do for the heads of ordinary servers.
+// In this order: a Cortex-M reaches what is small with short instructions only at the start of a struct.
 #[derive(Clone)]
+#[repr(C)]
 pub struct ClientHandshake<'a> {
-    request: &'a Request<'a>,
-    secret: Secret,
-    wire: Wire,
-    scanner: LineScanner,
-    /// How many more fields the head may have.
-    fields_left: u16,
+    /// What is to be done, or why nothing is.
+    step: Result<Step, HandshakeError>,
+    /// The line began with bytes that are gone, to make room.
+    cut: bool,
+    /// The head is over, what comes is the body of a refusal.
+    body: bool,
     /// 0 until the status line is there.
     status: u16,
-    /// Of a refusal; over what counts where there is none.
-    content_length: u32,
-    /// The same.
+    /// Which fields have said what they have to, each a bit.
+    seen: u16,
+    /// How many more fields the head may have.
+    fields_left: u16,
+    /// Over what counts where there is none.
     subprotocol: u16,
+    scanner: LineScanner,
+    wire: Wire,
+    /// Of a refusal; [`NONE`] where there is none.
+    content_length: u32,
+    request: &'a Request<'a>,
+    secret: Secret,
     /// What is offered, and what the server made of it.
     #[cfg(feature = "deflate")]
     deflate: Option<DeflateConfig>,
     #[cfg(feature = "deflate")]
     negotiated: Option<Negotiated>,
-    upgrade: bool,
-    connection: bool,
-    accept: bool,
-    /// The line began with bytes that are gone, to make room.
-    cut: bool,
-    stage: Result<Stage, HandshakeError>,
 }
 
 // Part of what firmware reserves for a connection.
@@ -49,31 +53,22 @@ const _: () = assert!(size_of::<ClientHandshake<'_>>() <= if cfg!(feature = "def
 /// A content length that none was given.
 const NONE: u32 = u32::MAX;
 
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    Send,
-    Flush,
-    Head,
-    Body,
-    Done,
-}
-
 impl<'a> ClientHandshake<'a> {
     /// Checks the request and draws a key.
     ///
     /// # Errors
     /// [`HandshakeError::InvalidHost`] and the other variants that say that nothing was sent.
     pub fn new(request: &'a Request<'a>, random: &mut dyn Random) -> Result<Self, HandshakeError> {
-        let handshake = Self::begin(request, Secret::new(random));
-        handshake.stage?;
-        Ok(handshake)
+        let mut handshake = Self::begin(request);
+        handshake.draw(random);
+        handshake.step.map(|_| handshake)
     }
 
-    /// The same, in place: the error is that of every poll.
-    pub(crate) fn begin(request: &'a Request<'a>, secret: Secret) -> Self {
+    /// The same before the key is [drawn](Self::draw); the error is that of every poll.
+    pub(crate) fn begin(request: &'a Request<'a>) -> Self {
         Self {
             request,
-            secret,
+            secret: Secret::EMPTY,
             wire: Wire::default(),
             scanner: LineScanner::new(request.config.limits.max_head),
             fields_left: request.config.limits.max_fields,
@@ -84,12 +79,16 @@ impl<'a> ClientHandshake<'a> {
             deflate: None,
             #[cfg(feature = "deflate")]
             negotiated: None,
-            upgrade: false,
-            connection: false,
-            accept: false,
+            seen: 0,
             cut: false,
-            stage: request.check().map(|()| Stage::Send),
+            body: false,
+            step: request.check().map(|()| Step::Transmit),
         }
+    }
+
+    /// Draws the key, in place.
+    pub(crate) fn draw(&mut self, random: &mut dyn Random) {
+        self.secret.draw(random);
     }
 
     /// Offers permessage-deflate (RFC 7692), before the first poll; `None` does not.
@@ -111,25 +110,34 @@ impl<'a> ClientHandshake<'a> {
     /// # Errors
     /// Why the handshake failed, again on every later call. On [`HandshakeError::Status`] the start of the body is
     /// where [`early`](Self::early) says.
-    #[cfg_attr(not(feature = "std"), inline(never))]
     pub fn poll(
         &mut self,
         rx: &mut [u8],
         tx: &mut [u8],
-        observe: &mut dyn FnMut(HeadLine<'_>),
+        mut observe: &mut dyn FnMut(HeadLine<'_>),
     ) -> Result<Step, HandshakeError> {
-        let step = match self.stage? {
-            Stage::Send => Ok(self.transmit(tx)),
-            Stage::Flush => Ok(Step::Flush),
-            Stage::Head => self.read_head(rx, observe),
-            Stage::Body => self.read_body(rx),
-            Stage::Done => Ok(Step::Done),
-        };
-        self.wire.set_capacity(rx);
-        if let Err(error) = step {
-            self.stage = Err(error);
+        self.poll_with(rx, tx, Some(&mut observe))
+    }
+
+    /// The same; what shows the lines is not there where nobody looks.
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    pub(crate) fn poll_with(
+        &mut self,
+        rx: &mut [u8],
+        tx: &mut [u8],
+        observe: Option<&mut impl FnMut(HeadLine<'_>)>,
+    ) -> Result<Step, HandshakeError> {
+        match self.step {
+            Ok(Step::Transmit) => self.transmit(tx),
+            Ok(Step::Receive) => {
+                if let Err(error) = self.receive(rx, observe) {
+                    self.step = Err(error);
+                }
+            }
+            _ => {}
         }
-        step
+        self.wire.set_capacity(rx);
+        self.step
     }
 
     /// What waits to be written.
@@ -148,8 +156,8 @@ impl<'a> ClientHandshake<'a> {
 
     /// The transport was flushed.
     pub fn flushed(&mut self) {
-        if matches!(self.stage, Ok(Stage::Flush)) {
-            self.stage = Ok(Stage::Head);
+        if self.step == Ok(Step::Flush) {
+            self.step = Ok(Step::Receive);
         }
     }
 
@@ -185,7 +193,7 @@ impl<'a> ClientHandshake<'a> {
     }
 
     #[cfg_attr(not(feature = "std"), inline(never))]
-    fn transmit(&mut self, tx: &mut [u8]) -> Step {
+    fn transmit(&mut self, tx: &mut [u8]) {
         if self.wire.is_sent() && !tx.is_empty() {
             if self.wire.is_first() {
                 self.trace();
@@ -194,17 +202,16 @@ impl<'a> ClientHandshake<'a> {
             self.emit(&mut out);
             let written = out.written();
             if !self.wire.emitted(written) {
-                self.stage = Ok(Stage::Flush);
-                return Step::Flush;
+                self.step = Ok(Step::Flush);
             }
         }
-        Step::Transmit
     }
 
     /// "The handshake MUST be a valid HTTP request"; the order is that of Python's `websocket-client`, which servers
     /// have seen for years.
     fn emit(&self, out: &mut Emitter<'_>) {
-        let Request { host, path, origin, subprotocols, fields, .. } = *self.request;
+        // By reference: what is copied here is copied at once, and waits on the stack.
+        let Request { host, path, origin, subprotocols, fields, .. } = self.request;
         out.put("GET ");
         out.put(path);
         out.put(" HTTP/1.1\r\nUpgrade: websocket\r\nHost: ");
@@ -214,7 +221,7 @@ impl<'a> ClientHandshake<'a> {
             out.put(origin);
         }
         out.put("\r\nSec-WebSocket-Key: ");
-        out.put(self.secret.nonce.key().as_str());
+        out.put_bytes(self.secret.nonce.key().as_bytes());
         out.put("\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n");
         if !subprotocols.is_empty() {
             out.field("Sec-WebSocket-Protocol", subprotocols);
@@ -225,7 +232,7 @@ impl<'a> ClientHandshake<'a> {
             deflate.offer(|piece| out.put(piece));
             out.put("\r\n");
         }
-        for (name, value) in fields {
+        for (name, value) in *fields {
             out.field(name, &[value]);
         }
         out.put("\r\n");
@@ -233,7 +240,7 @@ impl<'a> ClientHandshake<'a> {
 
     #[cfg(any(feature = "log", feature = "defmt"))]
     fn trace(&self) {
-        let field = |name, value: &str| trace_field("sent", name, value.as_bytes());
+        let field = |name: &str, value: &str| trace_field("sent", name.as_bytes(), value.as_bytes());
         trace!("sent GET {} HTTP/1.1", self.request.path);
         field("Upgrade", "websocket");
         field("Host", self.request.host);
@@ -252,81 +259,91 @@ impl<'a> ClientHandshake<'a> {
     #[cfg(not(any(feature = "log", feature = "defmt")))]
     const fn trace(&self) {}
 
-    /// Takes the lines that are complete.
-    fn read_head(
+    /// Takes what has come: the lines that are complete, the start of a body.
+    fn receive(
         &mut self,
         rx: &mut [u8],
-        observe: &mut dyn FnMut(HeadLine<'_>),
-    ) -> Result<Step, HandshakeError> {
-        loop {
-            let bytes = rx.get(self.wire.start..self.wire.end).unwrap_or_default();
-            if !self.scanner.scan(bytes)? {
-                break;
+        mut observe: Option<&mut impl FnMut(HeadLine<'_>)>,
+    ) -> Result<(), HandshakeError> {
+        while !self.body {
+            let mut line = rx.get(self.wire.start..self.wire.end).unwrap_or_default();
+            let whole = self.scanner.scan(line)?;
+            if whole {
+                let len = self.scanner.scanned();
+                self.wire.start += len;
+                line = line.get(..len.wrapping_sub(2)).unwrap_or_default();
+            } else {
+                if self.wire.eof {
+                    return Err(HandshakeError::UnexpectedEof);
+                }
+                if self.wire.end < rx.len() {
+                    return Ok(());
+                }
+                if self.wire.start > 0 {
+                    self.wire.compact(rx);
+                    return Ok(());
+                }
+                // What there is of the line fills the buffer. It is dropped, if the handshake does not depend on it.
+                if self.status == 0 || self.scanner.in_name() {
+                    return Err(HandshakeError::LineTooLong);
+                }
             }
-            let len = self.scanner.scanned();
-            self.wire.start += len;
-            let line = bytes.get(..len.wrapping_sub(2)).unwrap_or_default();
             if self.status == 0 {
-                self.status_line(line, observe)?;
+                self.status_line(line, observe.as_deref_mut())?;
                 continue;
             }
-            if self.cut {
-                self.cut = false;
-            } else if line.is_empty() {
-                return self.end_of_head(rx);
-            } else {
-                self.field(line, observe)?;
+            let cut = core::mem::replace(&mut self.cut, !whole);
+            if !cut {
+                if whole && line.is_empty() {
+                    if self.status == 101 {
+                        return self.open();
+                    }
+                    self.body = true;
+                    self.wire.compact(rx);
+                    break;
+                }
+                self.field(line, observe.as_deref_mut())?;
+            }
+            if !whole {
+                self.scanner.forget();
+                self.wire.end = 0;
+                return Ok(());
             }
             if self.fields_left == 0 {
                 return Err(HandshakeError::TooManyFields);
             }
             self.fields_left -= 1;
         }
-        if self.wire.eof {
-            return Err(HandshakeError::UnexpectedEof);
-        }
-        if self.wire.end >= rx.len() {
-            // The bytes that are moved were not moved before, or the line is longer than what its move made room for.
-            if self.wire.start == 0 {
-                self.drop_line(rx)?;
-            }
-            self.wire.compact(rx);
-        }
-        Ok(Step::Receive)
-    }
-
-    /// Drops what there is of a line that does not fit in the buffer, if the handshake does not depend on it.
-    fn drop_line(&mut self, rx: &[u8]) -> Result<(), HandshakeError> {
-        if self.status == 0 || self.scanner.in_name() {
-            return Err(HandshakeError::LineTooLong);
-        }
-        if !self.cut {
-            self.cut = true;
-            self.field(rx, &mut |_| {})?;
-        }
-        self.scanner.forget();
-        self.wire.start = self.wire.end;
-        Ok(())
+        self.read_body(rx)
     }
 
     #[cfg_attr(not(feature = "std"), inline(never))]
     fn status_line(
         &mut self,
         line: &[u8],
-        observe: &mut dyn FnMut(HeadLine<'_>),
+        observe: Option<&mut impl FnMut(HeadLine<'_>)>,
     ) -> Result<(), HandshakeError> {
         let (code, reason) = parse_status_line(line)?;
         trace!("received HTTP/1.1 {}", code);
-        observe(HeadLine::Status { code, reason });
+        if let Some(observe) = observe {
+            observe(HeadLine::Status { code, reason });
+        }
         self.status = code;
         Ok(())
     }
 
-    fn field(&mut self, line: &[u8], observe: &mut dyn FnMut(HeadLine<'_>)) -> Result<(), HandshakeError> {
-        let (name, value) = parse_field(line)?;
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn field(
+        &mut self,
+        line: &[u8],
+        observe: Option<&mut impl FnMut(HeadLine<'_>)>,
+    ) -> Result<(), HandshakeError> {
+        let (name, value) = split_field(line)?;
         trace_field("received", name, value);
-        observe(HeadLine::Field { name, value });
-        let Some(field) = Field::from_name(name) else {
+        if let Some(observe) = observe.filter(|_| !self.cut) {
+            observe(HeadLine::Field { name: str::from_utf8(name).unwrap_or_default(), value });
+        }
+        let Some(field) = Field::from_bytes(name) else {
             return Ok(());
         };
         if self.cut {
@@ -346,37 +363,36 @@ impl<'a> ClientHandshake<'a> {
             }
             return Ok(());
         }
-        match field {
+        let bit = 1 << field as u8;
+        let seen = match field {
             // "contains a value that is not an ASCII case-insensitive match for the value "websocket""
-            Field::Upgrade => self.upgrade |= has_token(value, "websocket"),
+            Field::Upgrade => find_token(value, b"websocket").is_some(),
             // "doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade""
-            Field::Connection => self.connection |= has_token(value, "upgrade"),
+            Field::Connection => find_token(value, b"upgrade").is_some(),
+            Field::Accept | Field::Protocol if self.seen & bit != 0 => {
+                return Err(HandshakeError::Duplicate(field));
+            }
             // "contains a value other than the base64-encoded SHA-1 of the concatenation of the |Sec-WebSocket-Key| ...
             // with the string ..., the client MUST _Fail the WebSocket Connection_."
-            Field::Accept => {
-                if self.accept {
-                    return Err(HandshakeError::Duplicate(field));
-                }
-                self.accept = true;
-                if value != self.secret.hash.accept().as_bytes() {
-                    return Err(HandshakeError::Invalid(field));
-                }
+            Field::Accept if value != self.secret.hash.accept().as_bytes() => {
+                return Err(HandshakeError::Invalid(field));
             }
             // "indicates the use of a subprotocol that was not present in the client's handshake"
             Field::Protocol => {
-                if self.subprotocol != u16::MAX {
-                    return Err(HandshakeError::Duplicate(field));
-                }
-                let mut offered = self.request.subprotocols.iter();
-                let index = offered.position(|offered| offered.as_bytes() == value);
-                self.subprotocol = index
-                    .and_then(|index| u16::try_from(index).ok())
-                    .filter(|index| *index != u16::MAX)
-                    .ok_or(HandshakeError::NotOffered(field))?;
+                let mut offered = (0..u16::MAX).zip(self.request.subprotocols);
+                let selected = offered.find(|(_, offered)| offered.as_bytes() == value);
+                (self.subprotocol, _) = selected.ok_or(HandshakeError::NotOffered(field))?;
+                true
             }
             // "indicates the use of an extension that was not present in the client's handshake"
-            Field::Extensions => self.extensions(value)?,
-            _ => {}
+            Field::Extensions => {
+                self.extensions(value)?;
+                true
+            }
+            _ => true,
+        };
+        if seen {
+            self.seen |= bit;
         }
         Ok(())
     }
@@ -396,33 +412,22 @@ impl<'a> ClientHandshake<'a> {
         Err(HandshakeError::NotOffered(Field::Extensions))
     }
 
-    fn end_of_head(&mut self, rx: &mut [u8]) -> Result<Step, HandshakeError> {
-        if self.status != 101 {
-            self.stage = Ok(Stage::Body);
-            self.wire.compact(rx);
-            return self.read_body(rx);
+    /// The head says that the connection is open, if nothing is missing.
+    fn open(&mut self) -> Result<(), HandshakeError> {
+        match Field::NEEDED.iter().find(|field| self.seen & 1 << **field as u8 == 0) {
+            Some(field) => Err(HandshakeError::Missing(*field)),
+            None => {
+                self.step = Ok(Step::Done);
+                Ok(())
+            }
         }
-        if !self.upgrade {
-            return Err(HandshakeError::Missing(Field::Upgrade));
-        }
-        if !self.connection {
-            return Err(HandshakeError::Missing(Field::Connection));
-        }
-        if !self.accept {
-            return Err(HandshakeError::Missing(Field::Accept));
-        }
-        self.stage = Ok(Stage::Done);
-        Ok(Step::Done)
     }
 
     /// Collects the start of a refusal's body, which may say why.
-    fn read_body(&mut self, rx: &[u8]) -> Result<Step, HandshakeError> {
-        let len = match self.content_length {
-            NONE => self.wire.end,
-            len => usize::try_from(len).unwrap_or(usize::MAX),
-        };
-        if self.wire.end < len.min(rx.len()) && !self.wire.eof {
-            return Ok(Step::Receive);
+    fn read_body(&mut self, rx: &[u8]) -> Result<(), HandshakeError> {
+        let len = usize::try_from(self.content_length).unwrap_or(usize::MAX);
+        if self.content_length != NONE && self.wire.end < len.min(rx.len()) && !self.wire.eof {
+            return Ok(());
         }
         self.wire.end = self.wire.end.min(len);
         Err(HandshakeError::Status(self.status))
@@ -431,7 +436,7 @@ impl<'a> ClientHandshake<'a> {
 
 impl fmt::Debug for ClientHandshake<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientHandshake").field("stage", &self.stage).finish_non_exhaustive()
+        f.debug_struct("ClientHandshake").field("step", &self.step).finish_non_exhaustive()
     }
 }
 

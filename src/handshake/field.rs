@@ -1,4 +1,4 @@
-use core::fmt;
+use core::{fmt, str};
 
 use super::HandshakeError;
 use crate::http;
@@ -32,32 +32,44 @@ pub enum Field {
     Version,
 }
 
+/// The names, in the order of the variants: in one string, since a table of eleven is larger than all of it.
+const NAMES: &[u8] =
+    b"Upgrade,Connection,Sec-WebSocket-Accept,Sec-WebSocket-Protocol,Sec-WebSocket-Extensions,\
+    Content-Length,Transfer-Encoding,Host,Origin,Sec-WebSocket-Key,Sec-WebSocket-Version";
+
+static FIELDS: [Field; 11] = [
+    Field::Upgrade,
+    Field::Connection,
+    Field::Accept,
+    Field::Protocol,
+    Field::Extensions,
+    Field::ContentLength,
+    Field::TransferEncoding,
+    Field::Host,
+    Field::Origin,
+    Field::Key,
+    Field::Version,
+];
+
 impl Field {
-    /// In the order of the variants.
-    const ALL: [(Self, &'static str); 11] = [
-        (Self::Upgrade, "Upgrade"),
-        (Self::Connection, "Connection"),
-        (Self::Accept, "Sec-WebSocket-Accept"),
-        (Self::Protocol, "Sec-WebSocket-Protocol"),
-        (Self::Extensions, "Sec-WebSocket-Extensions"),
-        (Self::ContentLength, "Content-Length"),
-        (Self::TransferEncoding, "Transfer-Encoding"),
-        (Self::Host, "Host"),
-        (Self::Origin, "Origin"),
-        (Self::Key, "Sec-WebSocket-Key"),
-        (Self::Version, "Sec-WebSocket-Version"),
-    ];
+    /// Those that the answer to a client has to have.
+    pub(super) const NEEDED: [Self; 3] = [Self::Upgrade, Self::Connection, Self::Accept];
 
     /// The name that it has in a head.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::ALL.get(self as usize).map_or("", |(_, name)| name)
+        let name = NAMES.split(|byte| *byte == b',').nth(self as usize);
+        name.and_then(|name| str::from_utf8(name).ok()).unwrap_or_default()
     }
 
     /// The field that `name` is the name of, in any letter case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(field, _)| *field)
+        Self::from_bytes(name.as_bytes())
+    }
+
+    pub(super) fn from_bytes(name: &[u8]) -> Option<Self> {
+        FIELDS.get(http::find_token(NAMES, name)?).copied()
     }
 }
 
@@ -84,6 +96,22 @@ pub(super) fn check_extra(fields: &[(&str, &str)]) -> Result<(), HandshakeError>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Field {
+        const ALL: [(Self, &'static str); 11] = [
+            (Self::Upgrade, "Upgrade"),
+            (Self::Connection, "Connection"),
+            (Self::Accept, "Sec-WebSocket-Accept"),
+            (Self::Protocol, "Sec-WebSocket-Protocol"),
+            (Self::Extensions, "Sec-WebSocket-Extensions"),
+            (Self::ContentLength, "Content-Length"),
+            (Self::TransferEncoding, "Transfer-Encoding"),
+            (Self::Host, "Host"),
+            (Self::Origin, "Origin"),
+            (Self::Key, "Sec-WebSocket-Key"),
+            (Self::Version, "Sec-WebSocket-Version"),
+        ];
+    }
 
     #[test]
     fn names_are_found_in_any_case() {

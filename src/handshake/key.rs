@@ -4,9 +4,6 @@ use sha1_smol::Sha1;
 
 use crate::Random;
 
-/// "the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"" (RFC 6455 section 4.1).
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
 /// "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has been
 /// base64-encoded. The nonce MUST be selected randomly for each connection."
 #[derive(Clone, Copy)]
@@ -17,9 +14,9 @@ pub(super) struct Nonce([u8; 16]);
 pub(super) struct Key([u8; 24]);
 
 /// "concatenating the key ... with the string ..., taking the SHA-1 hash of this concatenated value to obtain a 20-byte
-/// value": the answer to a key.
+/// value": the answer to a key. In words, as the hash is made: 20 single bytes are stored with 20 instructions.
 #[derive(Clone, Copy)]
-pub(super) struct Hash([u8; 20]);
+pub(super) struct Hash([u32; 5]);
 
 /// The value of a `Sec-WebSocket-Accept` field.
 #[derive(Clone, Copy)]
@@ -27,27 +24,24 @@ pub(super) struct Accept([u8; 28]);
 
 /// What a client draws for one connection.
 #[derive(Clone, Copy)]
-pub(crate) struct Secret {
+pub(super) struct Secret {
     pub(super) nonce: Nonce,
     /// What the server has to answer it with.
     pub(super) hash: Hash,
 }
 
 impl Secret {
+    pub(super) const EMPTY: Self = Self { nonce: Nonce([0; 16]), hash: Hash([0; 5]) };
+
+    /// In place, and on a stack of its own: the hash takes much of it.
     #[cfg_attr(not(feature = "std"), inline(never))]
-    pub(crate) fn new(random: &mut dyn Random) -> Self {
-        let nonce = Nonce::new(random);
-        Self { nonce, hash: nonce.key().hash() }
+    pub(super) fn draw(&mut self, random: &mut dyn Random) {
+        random.fill(&mut self.nonce.0);
+        self.hash = Hash::new(|key| encode_base64(&self.nonce.0, key));
     }
 }
 
 impl Nonce {
-    pub(super) fn new(random: &mut dyn Random) -> Self {
-        let mut nonce = [0; 16];
-        random.fill(&mut nonce);
-        Self(nonce)
-    }
-
     pub(super) fn key(&self) -> Key {
         let mut key = [0; 24];
         encode_base64(&self.0, &mut key);
@@ -67,22 +61,44 @@ impl Key {
         letters.iter().all(known).then_some(Self(key))
     }
 
+    pub(super) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    #[cfg(any(feature = "log", feature = "defmt", test))]
     pub(super) fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
     pub(super) fn hash(&self) -> Hash {
-        let mut hash = Sha1::new();
-        hash.update(&self.0);
-        hash.update(GUID);
-        Hash(hash.digest().bytes())
+        Hash::new(|key| key.copy_from_slice(&self.0))
     }
 }
 
 impl Hash {
+    /// `key` writes the key.
+    fn new(key: impl FnOnce(&mut [u8])) -> Self {
+        let mut sha = Sha1::new();
+        {
+            // "with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"" (RFC 6455 section 4.1). In one piece; gone
+            // before the digest is made, which takes the same stack.
+            let mut text = *b"........................258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+            key(text.get_mut(..24).unwrap_or_default());
+            sha.update(&text);
+        }
+        let bytes = sha.digest().bytes();
+        let word =
+            |at| bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u32::from_be_bytes(*word));
+        Self([word(0), word(4), word(8), word(12), word(16)])
+    }
+
     pub(super) fn accept(&self) -> Accept {
         let mut accept = [0; 28];
-        encode_base64(&self.0, &mut accept);
+        let mut bytes = [0; 20];
+        for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(&self.0) {
+            *to = word.to_be_bytes();
+        }
+        encode_base64(&bytes, &mut accept);
         Accept(accept)
     }
 }
@@ -106,18 +122,12 @@ impl Accept {
 /// "base64-encoded (see Section 4 of [RFC4648])": `out` has just the length that `bytes` take. (A crate's encoder, in
 /// constant time, is five times as large; neither nonce nor hash is a secret.)
 fn encode_base64(bytes: &[u8], out: &mut [u8]) {
-    let mut unwritten = bytes.len() * 8;
-    let mut bytes = bytes.iter();
-    // The lowest `len` of `bits` are not written yet.
-    let (mut bits, mut len) = (0, 0);
-    for to in out {
-        if len < 6 {
-            bits = bits << 8 | bytes.next().map_or(0, |byte| u32::from(*byte));
-            len += 8;
-        }
-        len -= 6;
-        *to = if unwritten == 0 { b'=' } else { base64_digit(bits >> len) };
-        unwritten = unwritten.saturating_sub(6);
+    for (at, to) in out.iter_mut().enumerate() {
+        // The letter's six bits lie in these two bytes.
+        let bit = at * 6;
+        let byte = |at: usize| bytes.get(at).map(|byte| u32::from(*byte));
+        let bits = byte(bit / 8).map(|high| high << 8 | byte(bit / 8 + 1).unwrap_or(0));
+        *to = bits.map_or(b'=', |bits| base64_digit(bits >> (10 - bit % 8)));
     }
 }
 
@@ -140,6 +150,14 @@ mod tests {
 
     use super::*;
     use crate::handshake::testing;
+
+    impl Nonce {
+        fn new(random: &mut dyn Random) -> Self {
+            let mut secret = Secret::EMPTY;
+            secret.draw(random);
+            secret.nonce
+        }
+    }
 
     #[test]
     fn examples() {

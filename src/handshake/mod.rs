@@ -24,7 +24,6 @@ pub use client::ClientHandshake;
 pub use error::HandshakeError;
 pub use field::Field;
 pub use head::RequestHead;
-pub(crate) use key::Secret;
 pub use request::Request;
 pub use response::Response;
 pub use server::ServerHandshake;

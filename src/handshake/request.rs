@@ -68,7 +68,7 @@ impl<'a> Request<'a> {
         }
         // RFC 6455 section 3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be
         // used on these URIs."
-        if !self.path.starts_with('/') || !is_visible(self.path.as_bytes(), "#") {
+        if self.path.bytes().next() != Some(b'/') || !is_visible(self.path.as_bytes(), "#") {
             return Err(HandshakeError::InvalidPath);
         }
         if self.origin.is_some_and(|origin| !is_visible(origin.as_bytes(), "")) {

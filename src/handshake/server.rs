@@ -216,7 +216,7 @@ impl<'a> ServerHandshake<'a> {
         let head = RequestHead::parse(rx.get(..self.line).unwrap_or_default())?;
         trace!("received {} {} HTTP/1.1", head.method(), head.target());
         for (name, value) in head.fields() {
-            trace_field("received", name, value);
+            trace_field("received", name.as_bytes(), value);
         }
         let key = Key::parse(head.check()?).ok_or(HandshakeError::Invalid(Field::Key))?;
         Ok(Some(key.hash().accept()))
@@ -240,7 +240,7 @@ impl<'a> ServerHandshake<'a> {
 
     #[cfg(any(feature = "log", feature = "defmt"))]
     fn trace(&self) {
-        let field = |name, value: &str| trace_field("sent", name, value.as_bytes());
+        let field = |name: &str, value: &str| trace_field("sent", name.as_bytes(), value.as_bytes());
         trace!("sent HTTP/1.1 {} {}", self.response.status, self.response.reason());
         if self.response.is_accept() {
             field("Sec-WebSocket-Accept", self.accept.as_str());

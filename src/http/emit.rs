@@ -19,26 +19,31 @@
 /// ```
 #[derive(Debug)]
 pub struct Emitter<'b> {
+    /// How many bytes of the head are still to be left out.
     skip: usize,
     out: &'b mut [u8],
-    /// How many bytes of the head came by.
-    at: usize,
+    written: usize,
 }
 
 impl<'b> Emitter<'b> {
     /// Will leave out the first `skip` bytes and write into `out`.
     pub const fn new(skip: usize, out: &'b mut [u8]) -> Self {
-        Self { skip, out, at: 0 }
+        Self { skip, out, written: 0 }
     }
 
     /// The next string of the head.
     pub fn put(&mut self, piece: &str) {
-        for byte in piece.bytes() {
-            // Before `skip` the difference wraps around to what no buffer has.
-            if let Some(to) = self.out.get_mut(self.at.wrapping_sub(self.skip)) {
-                *to = byte;
+        self.put_bytes(piece.as_bytes());
+    }
+
+    pub(crate) fn put_bytes(&mut self, piece: &[u8]) {
+        for byte in piece {
+            if self.skip > 0 {
+                self.skip -= 1;
+            } else if let Some(to) = self.out.get_mut(self.written) {
+                *to = *byte;
+                self.written += 1;
             }
-            self.at += 1;
         }
     }
 
@@ -56,8 +61,8 @@ impl<'b> Emitter<'b> {
 
     /// How many bytes were written: none when all of the head was skipped.
     #[must_use]
-    pub fn written(&self) -> usize {
-        self.at.saturating_sub(self.skip).min(self.out.len())
+    pub const fn written(&self) -> usize {
+        self.written
     }
 }
 

@@ -70,8 +70,11 @@ impl LineScanner {
             self.place = Place::FieldStart;
             self.scanned = 0;
         }
-        for byte in bytes.get(self.scanned..).unwrap_or_default() {
-            self.left = self.left.checked_sub(1).ok_or(HeadError::TooLong)?;
+        while let Some(byte) = bytes.get(self.scanned) {
+            if self.left == 0 {
+                return Err(HeadError::TooLong);
+            }
+            self.left -= 1;
             self.scanned += 1;
             self.place = match (self.place, *byte) {
                 (Place::Cr, b'\n') => {
@@ -103,9 +106,14 @@ impl LineScanner {
 /// # Errors
 /// [`HeadError::FieldName`] if there is no colon, or a name that is not ASCII before it.
 pub fn parse_field(line: &[u8]) -> Result<(&str, &[u8]), HeadError> {
+    let (name, value) = split_field(line)?;
+    Ok((str::from_utf8(name).map_err(|_| HeadError::FieldName)?, value))
+}
+
+/// The same for a name that a [`LineScanner`] passed.
+pub(crate) fn split_field(line: &[u8]) -> Result<(&[u8], &[u8]), HeadError> {
     let colon = line.iter().position(|byte| *byte == b':');
     let (name, value) = colon.and_then(|at| line.split_at_checked(at)).ok_or(HeadError::FieldName)?;
-    let name = str::from_utf8(name).map_err(|_| HeadError::FieldName)?;
     Ok((name, trim(value.get(1..).unwrap_or_default())))
 }
 
@@ -132,15 +140,20 @@ pub fn is_field_value(text: &[u8]) -> bool {
 /// Whether `text` is one or more visible ASCII characters and none of those in `except`: no space, no control
 /// character.
 pub(crate) fn is_visible(text: &[u8], except: &str) -> bool {
-    !text.is_empty()
-        && text.iter().all(|byte| byte.is_ascii_graphic() && except.bytes().all(|other| other != *byte))
+    !text.is_empty() && text.iter().all(|byte| is_visible_but(*byte, except))
+}
+
+/// The same of one character.
+#[cfg_attr(not(feature = "std"), inline(never))]
+fn is_visible_but(byte: u8, except: &str) -> bool {
+    byte.is_ascii_graphic() && except.bytes().all(|other| other != byte)
 }
 
 /// The visible characters that are no `tchar`.
 const SEPARATORS: &str = "\"(),/:;<=>?@[\\]{}";
 
 pub(super) fn is_tchar(byte: u8) -> bool {
-    is_token(&[byte])
+    is_visible_but(byte, SEPARATORS)
 }
 
 /// The number that `digits` are, at most `u32::MAX`.

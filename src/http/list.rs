@@ -27,7 +27,20 @@ pub fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Whether `token` is in the list, in any letter case: `keep-alive, Upgrade` has `upgrade`, `notupgrade` has not.
 #[must_use]
 pub fn has_token(list: &[u8], token: &str) -> bool {
-    list.split(|byte| *byte == b',').any(|element| trim(element).eq_ignore_ascii_case(token.as_bytes()))
+    find_token(list, token.as_bytes()).is_some()
+}
+
+/// Where in the list `token` is, in any letter case.
+pub(crate) fn find_token(list: &[u8], token: &[u8]) -> Option<usize> {
+    let (mut rest, mut index) = (list, 0);
+    loop {
+        let len = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
+        if rest.get(..len).is_some_and(|element| trim(element).eq_ignore_ascii_case(token)) {
+            return Some(index);
+        }
+        rest = rest.get(len + 1..)?;
+        index += 1;
+    }
 }
 
 /// The elements of a `Sec-WebSocket-Extensions` field (RFC 6455 section 9.1):

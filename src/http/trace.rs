@@ -1,11 +1,12 @@
 /// Shows a field at trace level, but no secrets.
 #[cfg(any(feature = "log", feature = "defmt"))]
-pub(crate) fn trace_field(direction: &str, name: &str, value: &[u8]) {
+pub(crate) fn trace_field(direction: &str, name: &[u8], value: &[u8]) {
+    let name = core::str::from_utf8(name).unwrap_or_default();
     trace!("{} {}: {}", direction, name, shown(name, value));
 }
 
 #[cfg(not(any(feature = "log", feature = "defmt")))]
-pub(crate) const fn trace_field(_: &str, _: &str, _: &[u8]) {}
+pub(crate) const fn trace_field(_: &str, _: &[u8], _: &[u8]) {}
 
 #[cfg(any(feature = "log", feature = "defmt", test))]
 fn shown<'a>(name: &str, value: &'a [u8]) -> &'a str {

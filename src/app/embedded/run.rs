@@ -18,7 +18,7 @@ use crate::{
     app::{Action, Dropped, Machine, Opened, retry_after},
     asynch::handshake,
     extension::{Codec, Decoder, Encoder},
-    handshake::{ClientHandshake, HeadLine, Secret},
+    handshake::{ClientHandshake, HeadLine},
     http::Authority,
     proto::{Mode, Session},
 };
@@ -124,7 +124,8 @@ pub(super) async fn open<'s, 'c, C: Connect>(
     };
     codec.restart();
     Session::check_buffers(rx, tx).map_err(|error| Failure::WebSocket(error.into()))?;
-    let mut handshake = ClientHandshake::begin(request, Secret::new(random));
+    let mut handshake = ClientHandshake::begin(request);
+    handshake.draw(random);
     #[cfg(feature = "deflate")]
     handshake.set_deflate(codec.config().map_err(|error| Failure::WebSocket(error.into()))?);
     handshake::run(io, &mut handshake, rx, tx, &mut observe).await.map_err(Failure::WebSocket)?;

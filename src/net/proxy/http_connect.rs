@@ -87,7 +87,7 @@ impl HttpConnect {
                 return self.end_of_head();
             } else {
                 let (name, value) = parse_field(line)?;
-                trace_field("received", name, value);
+                trace_field("received", name.as_bytes(), value);
                 if self.response.headers.len() == MAX_FIELDS {
                     return Err(HeadError::TooLong.into());
                 }
