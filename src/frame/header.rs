@@ -38,6 +38,9 @@ pub struct Rules {
     pub rsv: u8,
 }
 
+/// The first bit of a frame's first byte.
+pub(crate) const FIN: u8 = 0x80;
+
 /// The first of the reserved bits, as in [`FrameHeader::rsv`]: "Per-Message Compressed" (RFC 7692 section 6).
 pub(crate) const RSV1: u8 = 4;
 
@@ -86,45 +89,51 @@ impl FrameHeader {
     }
 
     /// Encodes the header at the front of `out`; returns its length, or `None` if `out` is shorter.
-    #[allow(clippy::cast_possible_truncation, reason = "byte by byte")]
     pub fn emit(&self, out: &mut [u8]) -> Option<usize> {
         let len = self.encoded_len();
-        let [first, second, rest @ ..] = out.get_mut(..len)? else {
-            return None;
-        };
-        *first = (self.fin as u8) << 7 | (self.rsv & 7) << 4 | self.opcode as u8;
-        *second = 0;
-        let rest = match self.masking_key {
-            Some(key) => {
-                *second = 0x80;
-                let (rest, end) = rest.split_last_chunk_mut()?;
-                *end = key;
-                rest
-            }
-            None => rest,
-        };
-        *second |= match rest.len() {
-            0 => self.payload_len as u8,
-            2 => 126,
-            _ => 127,
-        };
-        let mut payload_len = self.payload_len;
-        for byte in rest.iter_mut().rev() {
-            *byte = payload_len as u8;
-            payload_len >>= 8;
-        }
+        let first = (self.fin as u8) << 7 | (self.rsv & 7) << 4 | self.opcode as u8;
+        emit_header(out.get_mut(..len)?, first, self.masking_key, self.payload_len);
         Some(len)
     }
 
     /// Length of the encoded header, in bytes.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
-        let extended = match self.payload_len {
-            0..=125 => 0,
-            126..=0xFFFF => 2,
-            _ => 8,
+        header_len(self.payload_len, self.masking_key.is_some())
+    }
+}
+
+pub(crate) const fn header_len(payload_len: u64, masked: bool) -> usize {
+    let extended = match payload_len {
+        0..=125 => 0,
+        126..=0xFFFF => 2,
+        _ => 8,
+    };
+    2 + extended + if masked { 4 } else { 0 }
+}
+
+/// Fills `out`, which has the length of the header.
+#[allow(clippy::cast_possible_truncation, reason = "byte by byte")]
+#[cfg_attr(feature = "std", inline)]
+pub(crate) fn emit_header(out: &mut [u8], first: u8, masking_key: Option<MaskingKey>, mut payload_len: u64) {
+    let [to_first, to_second, rest @ ..] = out else { return };
+    *to_first = first;
+    let (extended, masked) = match (masking_key, rest.split_last_chunk_mut()) {
+        (Some(key), Some((extended, to_key))) => {
+            *to_key = key;
+            (extended, 0x80)
+        }
+        (_, _) => (rest, 0),
+    };
+    *to_second = masked
+        | match extended.len() {
+            0 => payload_len as u8,
+            2 => 126,
+            _ => 127,
         };
-        2 + extended + if self.masking_key.is_some() { 4 } else { 0 }
+    for byte in extended.iter_mut().rev() {
+        *byte = payload_len as u8;
+        payload_len >>= 8;
     }
 }
 
