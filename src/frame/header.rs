@@ -53,7 +53,7 @@ impl FrameHeader {
     /// # Errors
     /// The rule of section 5 that the header breaks, known as soon as its first two bytes are there where they suffice.
     pub fn parse(input: &[u8], rules: Rules) -> Result<Status<(Self, usize)>, ProtocolError> {
-        let [first, second, rest @ ..] = input else {
+        let [first, second, ..] = input else {
             return Ok(Status::Partial);
         };
         let opcode = check(*first, *second, rules)?;
@@ -62,20 +62,14 @@ impl FrameHeader {
             127 => (8, 0x1_0000),
             _ => (0, 0),
         };
-        let Some((extended, rest)) = rest.split_at_checked(extended) else {
+        let used = 2 + extended + if second & 0x80 != 0 { 4 } else { 0 };
+        let Some((extended, key)) = input.get(2..used).and_then(|rest| rest.split_at_checked(extended))
+        else {
             return Ok(Status::Partial);
         };
-        let payload_len = match extended {
-            [] => u64::from(second & 0x7F),
-            bytes => bytes.iter().fold(0, |len, byte| len << 8 | u64::from(*byte)),
-        };
-        let (masking_key, rest) = if second & 0x80 == 0 {
-            (None, rest)
-        } else if let Some((key, rest)) = rest.split_first_chunk() {
-            (Some(*key), rest)
-        } else {
-            return Ok(Status::Partial);
-        };
+        let short = if extended.is_empty() { second & 0x7F } else { 0 };
+        let payload_len = extended.iter().fold(u64::from(short), |len, byte| len << 8 | u64::from(*byte));
+        let masking_key = key.first_chunk().copied();
         // "the minimal number of bytes MUST be used to encode the length"
         if payload_len < minimal {
             return Err(ProtocolError::NonMinimalLength);
@@ -85,7 +79,7 @@ impl FrameHeader {
             return Err(ProtocolError::LengthOverflow);
         }
         let header = Self { fin: first & 0x80 != 0, rsv: first >> 4 & 7, opcode, masking_key, payload_len };
-        Ok(Status::Complete((header, input.len() - rest.len())))
+        Ok(Status::Complete((header, used)))
     }
 
     /// Encodes the header at the front of `out`; returns its length, or `None` if `out` is shorter.

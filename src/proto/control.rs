@@ -102,11 +102,10 @@ impl PongSlot {
     }
 
     pub(crate) fn store(&mut self, slot: &[Cell<u8>], payload: &[u8]) {
-        self.len = 0;
         for (to, from) in slot.iter().zip(payload) {
             to.set(*from);
-            self.len += 1;
         }
+        self.len = u8::try_from(payload.len()).unwrap_or(u8::MAX);
     }
 
     /// What lies in `slot`, if a pong is owed.

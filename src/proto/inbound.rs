@@ -8,7 +8,7 @@ use shown::Shown;
 use super::{Act, Closing, Config, Control, Flags, Mode, Role};
 use crate::{
     Kind, Limits, MisuseError, ProtocolError,
-    buffer::shift,
+    buffer::{shift, slice, slice_mut},
     extension::Decoder,
     frame::{FrameHeader, MaskingKey, Opcode, Rules, Status, apply_mask, parse_body, rotate},
     utf8::Validator,
@@ -22,25 +22,11 @@ use crate::{
 ///        base                       keep                           head        tail
 /// ```
 /// Of a compressed message, what is held is what was not decoded yet; the message itself is in the decoder's output.
+// The bytes first: what lies near has shorter instructions.
+#[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Inbound {
-    base: usize,
-    keep: usize,
-    head: usize,
-    tail: usize,
-    /// How many of the held bytes, or of the decoder's output, `text` has seen.
-    checked: usize,
-    /// Bytes of the current frame's payload that are still to come: the low and the high half.
-    left: [u32; 2],
-    max_message: u32,
-    max_frame: u32,
-    max_fragments: u32,
-    /// What `max_message` and `max_fragments` leave for the rest of the current message, decoded.
-    budget: u32,
-    fragments: u32,
-    /// The current frame's key, as it applies to the next byte.
-    key: MaskingKey,
     text: Validator,
     frame: Frame,
     message: Option<Kind>,
@@ -53,6 +39,22 @@ pub(crate) struct Inbound {
     handed: bool,
     /// Some part of the current message was handed out.
     begun: bool,
+    base: usize,
+    keep: usize,
+    head: usize,
+    tail: usize,
+    /// Bytes of the current frame's payload that are still to come: the low and the high half.
+    left: [u32; 2],
+    /// How many of the held bytes, or of the decoder's output, `text` has seen.
+    checked: usize,
+    /// The current frame's key, as it applies to the next byte.
+    key: MaskingKey,
+    /// What `max_message`, of bytes that are decoded, and `max_fragments` leave for the rest of the current message.
+    budget: u32,
+    fragments: u32,
+    max_message: u32,
+    max_frame: u32,
+    max_fragments: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +101,8 @@ impl Inbound {
             left: [0; 2],
             max_message,
             max_frame,
-            max_fragments,
+            // The first frame counts, and is never too many.
+            max_fragments: max_fragments.max(1),
             budget: 0,
             fragments: 0,
             key: [0; 4],
@@ -186,14 +189,7 @@ impl Inbound {
             (self.head, self.tail) = (self.keep, self.keep);
             return Act::Receive;
         }
-        let mut call = Call { rx, slot, control, mode };
-        match self.poll(&mut call, decoder) {
-            Ok(act) => act,
-            Err(error) => {
-                self.fail(&mut call.control.closing, error);
-                Act::Owed
-            }
-        }
+        self.poll(&mut Call { rx, slot, control, mode }, decoder)
     }
 
     /// "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame) from the remote
@@ -204,13 +200,21 @@ impl Inbound {
         self.set_discard(0);
     }
 
+    /// The same on the way.
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn failed(&mut self, call: &mut Call<'_>, error: ProtocolError) -> Act {
+        self.fail(&mut call.control.closing, error);
+        Act::Owed
+    }
+
     /// Whether a message has begun whose end has not arrived.
     pub(crate) const fn is_unfinished(&self) -> bool {
         self.message.is_some() && !matches!(self.frame, Frame::Undecoded)
     }
 
+    /// Decodes one frame at most: [`Act::Owed`] also where there is nothing to say about it.
     #[cfg_attr(not(feature = "std"), inline(never))]
-    fn poll<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Result<Act, ProtocolError> {
+    fn poll<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Act {
         if D::ACTIVE && self.compressed {
             // What the decoder holds back, and what was assembled by a dropped call for a whole message.
             let more = mem::replace(&mut self.handed, false);
@@ -219,11 +223,12 @@ impl Inbound {
                 self.checked = 0;
                 self.compressed = self.message.is_some();
             }
-            if self.compressed
-                && (more || call.mode == Mode::Parts && !decoder.output().is_empty())
-                && let Some(decoded) = self.decode(call, decoder)?
-            {
-                return Ok(decoded);
+            if self.compressed && (more || call.mode == Mode::Parts && !decoder.output().is_empty()) {
+                match self.decode(call, decoder) {
+                    Ok(Some(act)) => return act,
+                    Ok(None) => {}
+                    Err(error) => return self.failed(call, error),
+                }
             }
         }
         let held = !(D::ACTIVE && self.compressed);
@@ -239,33 +244,38 @@ impl Inbound {
             // What a dropped call for a whole message has assembled.
             return self.hand_out(call, false);
         }
-        loop {
-            let decoded = match self.frame {
-                Frame::None => self.begin(call, decoder)?,
-                Frame::Data => self.data(call, decoder, false)?,
-                Frame::LastData => self.data(call, decoder, true)?,
-                Frame::Undecoded => self.decode(call, decoder)?,
-                frame => self.control(call, frame)?,
-            };
-            if let Some(decoded) = decoded {
-                return Ok(decoded);
+        if self.frame == Frame::None { self.begin(call, decoder) } else { self.payload(call, decoder) }
+    }
+
+    /// Decodes the header of the next frame, and then its payload.
+    #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn begin<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Act {
+        let rules = Rules { masked: self.rules.has(MASKED), rsv: if D::ACTIVE { decoder.rsv() } else { 0 } };
+        let undecoded = slice(call.rx, self.head, self.tail - self.head);
+        match FrameHeader::parse(undecoded, rules) {
+            Ok(Status::Complete((header, used))) => {
+                if let Err(error) = self.begin_frame(&header, decoder) {
+                    return self.failed(call, error);
+                }
+                self.head += used;
+                if self.base == self.keep {
+                    // Nothing is held: the payload can stay where it is.
+                    (self.base, self.keep) = (self.head, self.head);
+                }
+                self.payload(call, decoder)
             }
+            Ok(Status::Partial) => self.more(call, FrameHeader::MAX_LEN),
+            Err(error) => self.failed(call, error),
         }
     }
 
-    /// Decodes the header of the next frame.
-    #[cfg_attr(feature = "std", inline)]
-    #[cfg_attr(not(feature = "std"), inline(never))]
-    fn begin<D: Decoder>(
+    /// The rules that a frame obeys because of those before it.
+    fn begin_frame<D: Decoder>(
         &mut self,
-        call: &mut Call<'_>,
+        header: &FrameHeader,
         decoder: &mut D,
-    ) -> Result<Option<Act>, ProtocolError> {
-        let rules = Rules { masked: self.rules.has(MASKED), rsv: if D::ACTIVE { decoder.rsv() } else { 0 } };
-        let undecoded = call.rx.get(self.head..self.tail).unwrap_or_default();
-        let Status::Complete((header, used)) = FrameHeader::parse(undecoded, rules)? else {
-            return self.more(call, FrameHeader::MAX_LEN).map(Some);
-        };
+    ) -> Result<(), ProtocolError> {
         trace!("received {} frame, fin {}, {} bytes", header.opcode, header.fin, header.payload_len);
         // "a "Per-Message Compressed" bit ... on the first frame of a message": on no other, and on no control frame.
         if D::ACTIVE && header.rsv != 0 && !matches!(header.opcode, Opcode::Text | Opcode::Binary) {
@@ -276,165 +286,148 @@ impl Inbound {
             Opcode::Pong => Frame::Pong,
             Opcode::Close => Frame::Close,
             data => {
-                self.begin_data(data, &header)?;
+                self.begin_data(data, header)?;
                 if D::ACTIVE && header.rsv != 0 {
                     decoder.begin();
                 }
                 if header.fin { Frame::LastData } else { Frame::Data }
             }
         };
-        self.head += used;
-        if self.base == self.keep {
-            // Nothing is held: the payload can stay where it is.
-            (self.base, self.keep) = (self.head, self.head);
-        }
         self.set_left(header.payload_len);
         self.key = header.masking_key.unwrap_or_default();
-        Ok(None)
+        Ok(())
     }
 
     /// The rules of fragmentation (section 5.4) and the limits.
     fn begin_data(&mut self, opcode: Opcode, header: &FrameHeader) -> Result<(), ProtocolError> {
         match (opcode, self.message) {
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
-            (Opcode::Continuation, Some(_)) => {
-                self.fragments = self.fragments.saturating_add(1);
-                if self.fragments > self.max_fragments {
-                    return Err(ProtocolError::TooManyFragments);
-                }
-            }
+            (Opcode::Continuation, Some(_)) => {}
             (_, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (opcode, None) => {
                 self.message = Some(if opcode == Opcode::Text { Kind::Text } else { Kind::Binary });
                 self.budget = self.max_message;
-                self.fragments = 1;
+                self.fragments = self.max_fragments;
                 self.text = Validator::new();
                 self.checked = 0;
                 self.compressed = header.rsv != 0;
             }
         }
-        if self.max_frame != u32::MAX && header.payload_len > u64::from(self.max_frame) {
+        if !take(&mut self.fragments, 1) {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        if !take(&mut { self.max_frame }, header.payload_len) {
             return Err(ProtocolError::FrameTooLarge);
         }
         // The limit is on what a compressed message becomes.
-        if self.max_message != u32::MAX && !self.compressed {
-            self.budget = u32::try_from(header.payload_len)
-                .ok()
-                .and_then(|len| self.budget.checked_sub(len))
-                .ok_or(ProtocolError::MessageTooLarge)?;
+        if !self.compressed && !take(&mut self.budget, header.payload_len) {
+            return Err(ProtocolError::MessageTooLarge);
         }
         Ok(())
     }
 
+    #[cfg_attr(feature = "std", inline)]
+    fn payload<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Act {
+        match self.frame {
+            Frame::Data | Frame::LastData => self.data(call, decoder),
+            Frame::Undecoded => self.more_decoded(call, decoder, false),
+            frame => self.control(call, frame),
+        }
+    }
+
     /// Decodes what has arrived of a data frame's payload.
     #[cfg_attr(feature = "std", inline)]
-    fn data<D: Decoder>(
-        &mut self,
-        call: &mut Call<'_>,
-        decoder: &mut D,
-        fin: bool,
-    ) -> Result<Option<Act>, ProtocolError> {
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn data<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Act {
         let taken = self.left().min(self.tail - self.head);
         self.unmask(call.rx, taken);
         let [low, high] = self.left;
         let left = u64::from(high) << 32 | u64::from(low);
         self.set_left(left - taken as u64);
-        if self.head != self.keep {
-            // "in place": the payload slides down over the headers that came before it.
-            shift(call.rx, self.head..self.head + taken, self.keep);
-        }
+        // "in place": the payload slides down over the headers that came before it.
+        shift(call.rx, self.head..self.head + taken, self.keep);
         self.head += taken;
         self.keep += taken;
         if self.head == self.tail {
             (self.head, self.tail) = (self.keep, self.keep);
         }
         let complete = self.left == [0; 2];
+        let fin = complete && self.frame == Frame::LastData;
         if complete {
             self.frame = Frame::None;
         }
-        let fin = complete && fin;
         if D::ACTIVE && self.compressed {
             if fin {
                 self.frame = Frame::Undecoded;
             }
-            let decoded = self.decode(call, decoder)?;
-            return if decoded.is_some() || complete {
-                Ok(decoded)
-            } else {
-                self.more(call, self.left()).map(Some)
-            };
+            return self.more_decoded(call, decoder, !complete);
+        }
+        // Of a message that is handed out whole once it is all there, `message` does it.
+        if !(fin && call.mode == Mode::Whole)
+            && let Err(error) = self.check(call.rx, fin)
+        {
+            return self.failed(call, error);
         }
         if fin || call.mode == Mode::Parts && self.keep > self.base {
-            return self.hand_out(call, fin).map(Some);
+            return self.hand_out(call, fin);
         }
-        if complete {
-            // "as soon as the offending byte has arrived": before the next frame can break another rule.
-            self.check(call)?;
-            return Ok(None);
-        }
-        self.more(call, self.left()).map(Some)
+        if complete { Act::Owed } else { self.more(call, self.left()) }
     }
 
     /// Hands out what is held: a whole message, or in parts what there is of it.
-    fn hand_out(&mut self, call: &mut Call<'_>, fin: bool) -> Result<Act, ProtocolError> {
-        let kind = self.message.unwrap_or(Kind::Binary);
-        self.shown = Shown::new(kind, !self.begun, fin);
-        if call.mode == Mode::Parts {
-            self.check(call)?;
-            if fin && kind == Kind::Text && !self.rules.has(UNCHECKED) && !self.text.is_complete() {
-                return Err(ProtocolError::InvalidUtf8);
-            }
-            self.checked = 0;
-        }
+    fn hand_out(&mut self, call: &mut Call<'_>, fin: bool) -> Act {
+        self.shown = Shown::new(self.message.unwrap_or(Kind::Binary), !self.begun, fin);
+        self.checked = 0;
         self.handed = true;
         self.begun = !fin;
         if fin {
             self.message = None;
             call.control.closing.next_deadline();
         }
-        Ok(Act::Part)
+        Act::Part
     }
 
     /// Decodes a control frame once its payload is there, and does what it asks for.
     #[cfg_attr(not(feature = "std"), inline(never))]
-    fn control(&mut self, call: &mut Call<'_>, frame: Frame) -> Result<Option<Act>, ProtocolError> {
+    fn control(&mut self, call: &mut Call<'_>, frame: Frame) -> Act {
         let len = self.left();
         let missing = len.saturating_sub(self.tail - self.head);
         if missing > 0 {
-            return self.more(call, missing).map(Some);
+            return self.more(call, missing);
         }
+        let mut kind = Kind::Ping;
         if frame != Frame::Answered {
-            self.unmask(call.rx, len);
+            let payload = self.unmask(call.rx, len);
+            match frame {
+                Frame::Close => {
+                    let (code, reason) = match parse_body(payload) {
+                        Ok(body) => body,
+                        Err(error) => return self.failed(call, error),
+                    };
+                    // Its reason goes to the front of the buffer, where it stays.
+                    let (end, len) = (self.head + len, reason.len());
+                    shift(call.rx, end - len..end, 0);
+                    self.set_discard(len);
+                    call.control.closing.set_received(code, u8::try_from(len).unwrap_or(0));
+                    return Act::Owed;
+                }
+                Frame::Ping => {
+                    if !call.control.closing.is_closing() {
+                        call.control.pong.store(call.slot, payload);
+                    }
+                    if self.rules.has(REPORT) {
+                        // It stays until the next poll, which finds it answered.
+                        self.frame = Frame::Answered;
+                        return Act::Owed;
+                    }
+                }
+                _ => kind = Kind::Pong,
+            }
         }
-        let payload = call.rx.get(self.head..self.head + len).unwrap_or_default();
-        let kind = match frame {
-            Frame::Ping => {
-                if !call.control.closing.is_closing() {
-                    call.control.pong.store(call.slot, payload);
-                }
-                if self.rules.has(REPORT) {
-                    // It stays until the next poll, which finds it answered.
-                    self.frame = Frame::Answered;
-                    return Ok(Some(Act::Owed));
-                }
-                Kind::Ping
-            }
-            Frame::Answered => Kind::Ping,
-            Frame::Pong => Kind::Pong,
-            _ => {
-                // Its reason goes to the front of the buffer, where it stays.
-                let (code, reason) = parse_body(payload)?;
-                let (end, len) = (self.head + len, reason.len());
-                shift(call.rx, end - len..end, 0);
-                self.set_discard(len);
-                call.control.closing.set_received(code, u8::try_from(len).unwrap_or(0));
-                return Ok(Some(Act::Owed));
-            }
-        };
         self.head += len;
         self.frame = Frame::None;
         self.shown = Shown::new(kind, true, true);
-        Ok(Some(if self.rules.has(REPORT) { Act::Part } else { Act::Owed }))
+        if self.rules.has(REPORT) { Act::Part } else { Act::Owed }
     }
 
     /// What is still to come of the payload; of a control frame all of it.
@@ -449,42 +442,56 @@ impl Inbound {
         self.left = [left as u32, (left >> 32) as u32];
     }
 
-    /// Unmasks the next `len` bytes of the payload.
+    /// The next `len` bytes of the payload, unmasked.
     #[cfg_attr(feature = "std", inline)]
-    fn unmask(&mut self, rx: &mut [u8], len: usize) {
+    fn unmask<'r>(&mut self, rx: &'r mut [u8], len: usize) -> &'r mut [u8] {
+        let payload = slice_mut(rx, self.head, len);
         if self.rules.has(MASKED) {
-            apply_mask(rx.get_mut(self.head..self.head + len).unwrap_or_default(), self.key, 0);
+            apply_mask(payload, self.key, 0);
             self.key = rotate(self.key, len as u64);
         }
+        payload
     }
 
-    /// Checks the text that is held and was not checked yet.
-    fn check(&mut self, call: &Call<'_>) -> Result<(), ProtocolError> {
-        if self.message == Some(Kind::Text) && !self.rules.has(UNCHECKED) && !self.compressed {
-            let unseen = call.rx.get(self.base + self.checked..self.keep).unwrap_or_default();
-            self.text.push(unseen)?;
-            self.checked = self.keep - self.base;
+    /// Checks the text that is held and was not checked yet: "as soon as the offending byte has arrived", before the next
+    /// frame can break another rule.
+    fn check(&mut self, rx: &[u8], fin: bool) -> Result<(), ProtocolError> {
+        if self.message == Some(Kind::Text) && !self.rules.has(UNCHECKED) {
+            let held = self.keep - self.base;
+            self.text.push(slice(rx, self.base + self.checked, held - self.checked))?;
+            self.checked = held;
+            if fin && !self.text.is_complete() {
+                return Err(ProtocolError::InvalidUtf8);
+            }
         }
         Ok(())
     }
 
     /// Makes room for `wanted` bytes, as far as that goes.
-    fn more(&mut self, call: &mut Call<'_>, wanted: usize) -> Result<Act, ProtocolError> {
-        // The wait may be long: "as soon as the offending byte has arrived" is now.
-        self.check(call)?;
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn more(&mut self, call: &mut Call<'_>, wanted: usize) -> Act {
+        let rx = &mut *call.rx;
         let there = self.keep - self.base + (self.tail - self.head);
         let cheap = cfg!(feature = "std") && there <= self.base / 8;
-        if (cheap || call.rx.len().saturating_sub(self.tail) < wanted)
-            && (self.base > 0 || self.head > self.keep)
-        {
+        if cheap || rx.len().saturating_sub(self.tail) < wanted {
             // Once a message at most: `base` is 0 from then on, and undecoded bytes are less than one frame.
-            shift(call.rx, self.base..self.keep, 0);
+            shift(rx, self.base..self.keep, 0);
             self.keep -= self.base;
             self.base = 0;
-            shift(call.rx, self.head..self.tail, self.keep);
+            shift(rx, self.head..self.tail, self.keep);
             self.tail -= self.head - self.keep;
             self.head = self.keep;
         }
-        Ok(if self.tail < call.rx.len() { Act::Receive } else { Act::Grow })
+        if self.tail < rx.len() { Act::Receive } else { Act::Grow }
     }
+}
+
+/// Takes `n` of what a limit leaves, if there is so much; [`u32::MAX`] is no limit.
+fn take(left: &mut u32, n: u64) -> bool {
+    if *left == u32::MAX {
+        return true;
+    }
+    let rest = u64::from(*left).checked_sub(n).and_then(|rest| u32::try_from(rest).ok());
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
 }

@@ -8,6 +8,21 @@ use crate::{
 };
 
 impl Inbound {
+    /// Decodes what is held of a compressed message, and goes on.
+    pub(super) fn more_decoded<D: Decoder>(
+        &mut self,
+        call: &mut Call<'_>,
+        decoder: &mut D,
+        unfinished: bool,
+    ) -> Act {
+        match self.decode(call, decoder) {
+            Ok(Some(act)) => act,
+            Ok(None) if unfinished => self.more(call, self.left()),
+            Ok(None) => Act::Owed,
+            Err(error) => self.failed(call, error),
+        }
+    }
+
     /// Decodes what is held of a compressed message; `None` if more is needed than has arrived.
     pub(super) fn decode<D: Decoder>(
         &mut self,
