@@ -57,10 +57,10 @@ impl FrameHeader {
             return Ok(Status::Partial);
         };
         let opcode = check(*first, *second, rules)?;
-        let (extended, minimal) = match second & 0x7F {
-            126 => (2, 126),
-            127 => (8, 0x1_0000),
-            _ => (0, 0),
+        let extended = match second & 0x7F {
+            126 => 2,
+            127 => 8,
+            _ => 0,
         };
         let used = 2 + extended + if second & 0x80 != 0 { 4 } else { 0 };
         let Some((extended, key)) = input.get(2..used).and_then(|rest| rest.split_at_checked(extended))
@@ -71,7 +71,7 @@ impl FrameHeader {
         let payload_len = extended.iter().fold(u64::from(short), |len, byte| len << 8 | u64::from(*byte));
         let masking_key = key.first_chunk().copied();
         // "the minimal number of bytes MUST be used to encode the length"
-        if payload_len < minimal {
+        if header_len(payload_len, masking_key.is_some()) != used {
             return Err(ProtocolError::NonMinimalLength);
         }
         // "the most significant bit MUST be 0"

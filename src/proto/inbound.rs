@@ -49,7 +49,7 @@ pub(crate) struct Inbound {
     checked: usize,
     /// The current frame's key, as it applies to the next byte.
     key: MaskingKey,
-    /// What `max_message`, of bytes that are decoded, and `max_fragments` leave for the rest of the current message.
+    /// What `max_message` leaves for the rest of the current message, decoded.
     budget: u32,
     fragments: u32,
     max_message: u32,
@@ -307,21 +307,24 @@ impl Inbound {
             (opcode, None) => {
                 self.message = Some(if opcode == Opcode::Text { Kind::Text } else { Kind::Binary });
                 self.budget = self.max_message;
-                self.fragments = self.max_fragments;
+                self.fragments = 0;
                 self.text = Validator::new();
                 self.checked = 0;
                 self.compressed = header.rsv != 0;
             }
         }
-        if !take(&mut self.fragments, 1) {
+        self.fragments = self.fragments.saturating_add(1);
+        if self.fragments > self.max_fragments {
             return Err(ProtocolError::TooManyFragments);
         }
-        if !take(&mut { self.max_frame }, header.payload_len) {
+        // Over every limit but none.
+        let len = u32::try_from(header.payload_len).unwrap_or(u32::MAX);
+        if len > self.max_frame {
             return Err(ProtocolError::FrameTooLarge);
         }
         // The limit is on what a compressed message becomes.
-        if !self.compressed && !take(&mut self.budget, header.payload_len) {
-            return Err(ProtocolError::MessageTooLarge);
+        if self.max_message != u32::MAX && !self.compressed {
+            self.budget = self.budget.checked_sub(len).ok_or(ProtocolError::MessageTooLarge)?;
         }
         Ok(())
     }
@@ -484,14 +487,4 @@ impl Inbound {
         }
         if self.tail < rx.len() { Act::Receive } else { Act::Grow }
     }
-}
-
-/// Takes `n` of what a limit leaves, if there is so much; [`u32::MAX`] is no limit.
-fn take(left: &mut u32, n: u64) -> bool {
-    if *left == u32::MAX {
-        return true;
-    }
-    let rest = u64::from(*left).checked_sub(n).and_then(|rest| u32::try_from(rest).ok());
-    *left = rest.unwrap_or(*left);
-    rest.is_some()
 }

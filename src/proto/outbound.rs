@@ -1,6 +1,6 @@
 use core::{cell::Cell, ops::Range};
 
-use super::{Act, Closing, Control, Flags, PongSlot, Role};
+use super::{Act, Control, Flags, PongSlot, Role};
 use crate::{
     CloseCode, Kind, Message, MisuseError, Random,
     buffer::shift,
@@ -26,6 +26,24 @@ pub(crate) struct Outbound {
     /// The message that `send_part` began and did not finish.
     message: Option<Kind>,
     flags: Flags,
+}
+
+/// What the caller of the methods of [`Outbound`] hands in: one pointer to pass on instead of six words.
+pub(crate) struct Sink<'c> {
+    /// Where frames are put.
+    pub(crate) data: &'c mut [u8],
+    /// Where the payload of a pong waits.
+    pub(crate) slot: &'c [Cell<u8>],
+    /// Where masking keys come from.
+    pub(crate) random: &'c mut dyn Random,
+}
+
+impl<'c> Sink<'c> {
+    /// Of a whole send buffer.
+    pub(crate) fn new(tx: &'c mut [u8], random: &'c mut dyn Random) -> Self {
+        let (data, slot) = cut(tx);
+        Self { data, slot, random }
+    }
 }
 
 const MASKED: u8 = 1;
@@ -148,10 +166,10 @@ impl Outbound {
     /// Puts as much of what is sent into `data` as fits: [`Act::Done`] when all of it was put, [`Act::Transmit`] when
     /// there has to be more room, [`Act::Refused`] when nothing can be sent any more.
     #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) fn put<E: Encoder>(
         &mut self,
-        data: &mut [u8],
-        random: &mut dyn Random,
+        sink: &mut Sink<'_>,
         control: &Control,
         encoder: &mut E,
         out: &Outgoing<'_>,
@@ -165,14 +183,14 @@ impl Outbound {
             return Act::Refused;
         }
         let rest = out.data.get(self.taken..).unwrap_or_default();
-        let room = data.len().saturating_sub(self.end);
+        let room = sink.data.len().saturating_sub(self.end);
         if E::ACTIVE && self.flags.has(COMPRESSED) && !out.kind.is_control() {
             let fits = room.saturating_sub(self.header_len(room));
             // A frame that is small because of what is before it is not worth its header.
-            if self.end > 0 && fits < rest.len().min(data.len() / 4) {
+            if self.end > 0 && fits < rest.len().min(sink.data.len() / 4) {
                 return Act::Transmit;
             }
-            let complete = self.put_compressed(data, random, encoder, rest, fits, out);
+            let complete = self.put_compressed(sink, encoder, rest, fits, out);
             return if complete { Act::Done } else { Act::Transmit };
         }
         let header = self.header_len(rest.len());
@@ -185,7 +203,7 @@ impl Outbound {
             if complete { rest } else { rest.get(..room.saturating_sub(header)).unwrap_or_default() };
         let fin = complete && out.fin;
         let first = self.opcode(out.kind) as u8 | if fin { FIN } else { 0 };
-        if let Some((to, key)) = self.header(data, random, first, payload.len()) {
+        if let Some((to, key)) = self.header(sink, first, payload.len()) {
             copy_masked(to, payload, key);
         }
         if !out.kind.is_control() {
@@ -202,8 +220,7 @@ impl Outbound {
     /// Puts a frame with as much of a compressed message as fits; `true` when all of it was put.
     fn put_compressed<E: Encoder>(
         &mut self,
-        data: &mut [u8],
-        random: &mut dyn Random,
+        sink: &mut Sink<'_>,
         encoder: &mut E,
         rest: &[u8],
         fits: usize,
@@ -218,8 +235,8 @@ impl Outbound {
             masking_key,
             payload_len: len as u64,
         };
-        let masking_key = self.masking_key(random);
-        let Some(room) = data.get_mut(self.end..) else { return false };
+        let masking_key = self.masking_key(sink.random);
+        let Some(room) = sink.data.get_mut(self.end..) else { return false };
         // How long the payload is shows only when it is there, behind the room for the longest header that it may need.
         let at = header(fits, false, masking_key).encoded_len();
         let Some(to) = room.get_mut(at..).and_then(|room| room.get_mut(..fits)) else { return false };
@@ -272,15 +289,10 @@ impl Outbound {
     /// What to do next for what is owed to the peer and what was put; [`Act::Done`] when all of it is written and
     /// flushed, [`Act::Over`] once the peer was told all that is owed to it and the connection has ended.
     #[cfg_attr(feature = "std", inline)]
-    pub(crate) fn poll(
-        &mut self,
-        data: &mut [u8],
-        slot: &[Cell<u8>],
-        random: &mut dyn Random,
-        control: &mut Control,
-    ) -> Act {
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    pub(crate) fn poll(&mut self, sink: &mut Sink<'_>, control: &mut Control) -> Act {
         if control.is_owing() {
-            self.put_owed(data, slot, random, control);
+            self.put_owed(sink, control);
         }
         // Reading may go before writing only while there is something to read.
         if !control.closing.is_receiving() {
@@ -298,18 +310,10 @@ impl Outbound {
     }
 
     /// Puts the pong, then the close frame, as far as there is room: once the buffer is drained there is.
-    fn put_owed(
-        &mut self,
-        data: &mut [u8],
-        slot: &[Cell<u8>],
-        random: &mut dyn Random,
-        control: &mut Control,
-    ) {
-        if control.closing.is_sent() {
-            control.pong = PongSlot::EMPTY;
-        }
-        if let Some(payload) = control.pong.payload(slot)
-            && let Some((to, key)) = self.header(data, random, FIN | Opcode::Pong as u8, payload.len())
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn put_owed(&mut self, sink: &mut Sink<'_>, control: &mut Control) {
+        if let Some(payload) = control.pong.payload(sink.slot)
+            && let Some((to, key)) = self.header(sink, FIN | Opcode::Pong as u8, payload.len())
         {
             for (to, from) in to.iter_mut().zip(payload) {
                 *to = from.get();
@@ -318,26 +322,26 @@ impl Outbound {
             control.pong = PongSlot::EMPTY;
         }
         if let Some(code) = control.closing.owed() {
-            self.put_close(data, random, &mut control.closing, code, "");
+            self.put_close(sink, control, code, "");
         }
     }
 
     /// Puts a close frame, the last one of this direction; `false` if there is no room yet.
     pub(crate) fn put_close(
         &mut self,
-        data: &mut [u8],
-        random: &mut dyn Random,
-        closing: &mut Closing,
+        sink: &mut Sink<'_>,
+        control: &mut Control,
         code: CloseCode,
         reason: &str,
     ) -> bool {
-        let Some((to, key)) = self.header(data, random, FIN | Opcode::Close as u8, body_len(code, reason))
-        else {
+        let Some((to, key)) = self.header(sink, FIN | Opcode::Close as u8, body_len(code, reason)) else {
             return false;
         };
         emit_body(code, reason, to);
         apply_mask(to, key, 0);
-        closing.set_sent(code);
+        control.closing.set_sent(code);
+        // No pong comes after it.
+        control.pong = PongSlot::EMPTY;
         true
     }
 
@@ -352,15 +356,14 @@ impl Outbound {
     #[cfg_attr(not(feature = "std"), inline(never))]
     fn header<'d>(
         &mut self,
-        data: &'d mut [u8],
-        random: &mut dyn Random,
+        sink: &'d mut Sink<'_>,
         first: u8,
         len: usize,
     ) -> Option<(&'d mut [u8], MaskingKey)> {
         let at = self.header_len(len);
-        let (header, room) = data.get_mut(self.end..)?.split_at_mut_checked(at)?;
+        let (header, room) = sink.data.get_mut(self.end..)?.split_at_mut_checked(at)?;
         let to = room.get_mut(..len)?;
-        let masking_key = self.masking_key(random);
+        let masking_key = self.masking_key(sink.random);
         emit_header(header, first, masking_key, len as u64);
         if let Some(opcode) = Opcode::from_bits(first) {
             trace!("sending {} frame, fin {}, {} bytes", opcode, first & FIN != 0, len);

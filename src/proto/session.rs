@@ -1,7 +1,7 @@
 use core::{ops::Range, time::Duration};
 
 use super::{
-    Act, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, Role, Step, Want, cut,
+    Act, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, Role, Sink, Step, Want,
 };
 use crate::{
     CloseCode, Closed, Kind, Message, MisuseError, Part, ProtocolError, Random,
@@ -96,18 +96,19 @@ impl Session {
         encoder: &mut E,
         want: &Want<'_>,
     ) -> Act {
-        let (data, slot) = cut(tx);
+        let mut sink = Sink::new(tx, random);
+        let slot = sink.slot;
         let mode = match want {
             Want::Receive(mode) => *mode,
             Want::Close(code, reason) => {
                 if !self.control.closing.is_closing() {
                     // Without room it is put once what is pending was transmitted.
-                    self.outbound.put_close(data, random, &mut self.control.closing, *code, reason);
+                    self.outbound.put_close(&mut sink, &mut self.control, *code, reason);
                 }
                 Mode::Parts
             }
             Want::Feed(out) | Want::Send(out) => {
-                let act = self.outbound.put(data, random, &self.control, encoder, out);
+                let act = self.outbound.put(&mut sink, &self.control, encoder, out);
                 if act != Act::Done {
                     return act;
                 }
@@ -122,7 +123,7 @@ impl Session {
             // Most often there is nothing to send.
             let quiet = cfg!(feature = "std") && self.outbound.is_idle() && self.control.is_quiet();
             if !quiet && !matches!(want, Want::Feed(_)) {
-                let act = self.outbound.poll(data, slot, random, &mut self.control);
+                let act = self.outbound.poll(&mut sink, &mut self.control);
                 if act != Act::Done {
                     return act;
                 }
@@ -314,8 +315,8 @@ impl Session {
         code: CloseCode,
         reason: &str,
     ) -> bool {
-        let (data, _) = cut(tx);
-        self.is_closing() || self.outbound.put_close(data, random, &mut self.control.closing, code, reason)
+        let mut sink = Sink::new(tx, random);
+        self.is_closing() || self.outbound.put_close(&mut sink, &mut self.control, code, reason)
     }
 
     /// What to write at [`Step::Transmit`].
