@@ -12,7 +12,7 @@ use super::WebSocket;
 use crate::{
     Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
     extension::{Codec, Encoder, Plain},
-    proto::{Act, Control, Inbound, Mode, Outbound, Outgoing, Session, Sink, cut},
+    proto::{Act, Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Sink, cut},
 };
 
 impl<T, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G, R, W, C> {
@@ -192,7 +192,7 @@ impl<WIo: Write, G: Random, E> Turn<'_, '_, WIo, G, E> {
                     out.outbound.flushed();
                 }
                 Act::Done => return Ok(()),
-                act => return Err(shared.with(|control| act.failure(&control.closing)).into()),
+                act => return Err(shared.with(|control| act.failure(&control.closing))),
             }
         }
     }
@@ -273,7 +273,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec>
             match shared.with(|control| inbound.receive(rx, shared.slot, control, decoder, mode)) {
                 Act::Part => return Ok(()),
                 Act::Receive => self.read().await?,
-                act @ Act::Misplaced => return Err(act.failure(&shared.control.get().closing).into()),
+                act @ Act::Misplaced => return Err(act.failure(&shared.control.get().closing)),
                 Act::Grow if !self.rx.grow() => {
                     shared.with(|control| {
                         self.inbound.fail(&mut control.closing, ProtocolError::MessageTooLarge)
@@ -383,13 +383,13 @@ impl<WIo: Write, G: Random, C: Codec> Writer<'_, '_, WIo, G, C> {
             let mut turn = self.shared.turn(Party::Writer).await;
             let put = turn.with(|sending, control| {
                 if !started {
-                    control.closing.check_open()?;
-                    sending.outbound.start(sending.encoder, out, resume)?;
+                    let start = sending.outbound.start(control, sending.encoder, out, resume);
+                    start.map_err(|misuse| control.closing.outcome_or::<Failure>(misuse))?;
                     started = true;
                 }
                 let mut sink = Sink { data: sending.data, slot: &[], random: sending.random };
                 match sending.outbound.put(&mut sink, control, sending.encoder, out) {
-                    act @ Act::Refused => Err(act.failure(&control.closing)),
+                    act @ Act::Over => Err(act.failure::<Failure>(&control.closing)),
                     act => Ok(act == Act::Done),
                 }
             });

@@ -11,7 +11,7 @@ use crate::{
     Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
     extension::{Codec, Encoder, Plain},
     frame::MAX_CONTROL_PAYLOAD,
-    proto::{Act, Control, Inbound, Mode, Outbound, Outgoing, Session, Sink},
+    proto::{Act, Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Sink},
 };
 
 impl<T, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G, R, W, C> {
@@ -112,7 +112,7 @@ impl<WIo: Write, G: Random, E> Out<WIo, G, E> {
                     self.outbound.flushed();
                 }
                 Act::Done => return Ok(()),
-                act => return Err(act.failure(&lock(owed).control.closing).into()),
+                act => return Err(act.failure(&lock(owed).control.closing)),
             }
         }
     }
@@ -184,7 +184,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec> 
         match act {
             Act::Part => return Ok(true),
             Act::Receive => self.read()?,
-            Act::Misplaced => return Err(act.failure(&lock(&self.shared.owed).control.closing).into()),
+            Act::Misplaced => return Err(act.failure(&lock(&self.shared.owed).control.closing)),
             Act::Grow if !self.rx.grow() => {
                 let closing = &mut lock(&self.shared.owed).control.closing;
                 self.inbound.fail(closing, ProtocolError::MessageTooLarge);
@@ -306,13 +306,13 @@ impl<WIo: Write, G: Random, C: Codec> Writer<WIo, G, C> {
             let complete = {
                 let control = &lock(owed).control;
                 if !started {
-                    control.closing.check_open()?;
-                    out.outbound.start(&mut out.encoder, message, resume)?;
+                    let start = out.outbound.start(control, &mut out.encoder, message, resume);
+                    start.map_err(|misuse| control.closing.outcome_or::<Failure>(misuse))?;
                     started = true;
                 }
                 let mut sink = Sink { data: &mut out.data, slot: &[], random: &mut out.random };
                 match out.outbound.put(&mut sink, control, &mut out.encoder, message) {
-                    act @ Act::Refused => return Err(act.failure(&control.closing).into()),
+                    act @ Act::Over => return Err(act.failure(&control.closing)),
                     act => act == Act::Done,
                 }
             };

@@ -71,7 +71,12 @@ impl FrameHeader {
         let payload_len = extended.iter().fold(u64::from(short), |len, byte| len << 8 | u64::from(*byte));
         let masking_key = key.first_chunk().copied();
         // "the minimal number of bytes MUST be used to encode the length"
-        if header_len(payload_len, masking_key.is_some()) != used {
+        let minimal = match extended.len() {
+            0 => 0,
+            2 => 126,
+            _ => 0x1_0000,
+        };
+        if payload_len < minimal {
             return Err(ProtocolError::NonMinimalLength);
         }
         // "the most significant bit MUST be 0"

@@ -113,6 +113,7 @@ impl Closing {
         core::str::from_utf8(reason).unwrap_or_default()
     }
 
+    #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) const fn closed(&self) -> Closed {
         Closed { received: code(self.received), sent: code(self.sent) }
     }
@@ -124,27 +125,14 @@ impl Closing {
         self.flags.has(FAILED | ENDED) || self.flags.all(SERVER | RECEIVED | SENT)
     }
 
-    /// How the connection ended, if it has.
-    pub(crate) fn outcome(&self) -> Option<Failure> {
-        self.is_over().then(|| match self.failure {
-            Some(error) => Failure::Protocol(error),
-            None if self.flags.has(SENT | RECEIVED) => Failure::Closed(self.closed()),
-            None => Failure::ConnectionLost,
-        })
-    }
-
-    /// Whether neither end has begun to close, and nothing failed.
-    #[cfg_attr(feature = "std", inline)]
-    pub(crate) const fn is_open(&self) -> bool {
-        !self.flags.has(SENT | RECEIVED | FAILED | OWED | ENDED)
-    }
-
-    /// Whether data may still be sent.
-    pub(crate) fn check_open(&self) -> Result<(), Failure> {
-        match self.outcome() {
-            Some(failure) => Err(failure),
-            None if self.is_closing() => Err(MisuseError::Closing.into()),
-            None => Ok(()),
+    /// How the connection ended; while it has not, `misuse`.
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    pub(crate) fn outcome_or<F: From<Failure>>(&self, misuse: MisuseError) -> F {
+        match self.failure {
+            _ if !self.is_over() => F::from(Failure::Misuse(misuse)),
+            Some(error) => F::from(Failure::Protocol(error)),
+            None if self.flags.has(SENT | RECEIVED) => F::from(Failure::Closed(self.closed())),
+            None => F::from(Failure::ConnectionLost),
         }
     }
 

@@ -31,7 +31,7 @@ impl Control {
     /// Whether nothing is owed, and nothing has happened that ends the connection.
     #[cfg_attr(feature = "std", inline)]
     pub(crate) const fn is_quiet(&self) -> bool {
-        self.pong.is_empty() && self.closing.is_open()
+        self.pong.is_empty() && !self.closing.is_closing()
     }
 
     /// Whether a pong or a close frame waits for room in the send buffer.

@@ -128,8 +128,8 @@ impl Inbound {
 
     /// Where to read to.
     pub(crate) fn space<'b>(&self, rx: &'b mut [u8]) -> &'b mut [u8] {
-        let end = self.tail + self.room(rx.len());
-        rx.get_mut(self.tail..end).unwrap_or_default()
+        let room = self.room(rx.len());
+        slice_mut(rx, self.tail, room)
     }
 
     /// How much is read at once: little enough to stay in the fastest cache, and of a large frame no more than is known

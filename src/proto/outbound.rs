@@ -135,10 +135,14 @@ impl Outbound {
     /// Begins to send, or goes on with what was interrupted.
     pub(crate) fn start<E: Encoder>(
         &mut self,
+        control: &Control,
         encoder: &mut E,
         out: &Outgoing<'_>,
         resume: bool,
     ) -> Result<(), MisuseError> {
+        if control.closing.is_closing() {
+            return Err(MisuseError::Closing);
+        }
         if resume && self.progress != Progress::Idle {
             return if out.data.len() < self.taken { Err(MisuseError::NotTheSameMessage) } else { Ok(()) };
         }
@@ -164,7 +168,7 @@ impl Outbound {
     }
 
     /// Puts as much of what is sent into `data` as fits: [`Act::Done`] when all of it was put, [`Act::Transmit`] when
-    /// there has to be more room, [`Act::Refused`] when nothing can be sent any more.
+    /// there has to be more room, [`Act::Over`] when nothing can be sent any more.
     #[cfg_attr(feature = "std", inline)]
     #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) fn put<E: Encoder>(
@@ -180,7 +184,7 @@ impl Outbound {
         }
         // "The application MUST NOT send any more data frames after sending a Close frame."
         if control.closing.is_closing() {
-            return Act::Refused;
+            return Act::Over;
         }
         let rest = out.data.get(self.taken..).unwrap_or_default();
         let room = sink.data.len().saturating_sub(self.end);

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     CloseCode, Closed, Kind, Message, MisuseError, Part, ProtocolError, Random,
+    buffer::slice,
     extension::{Decoder, Encoder},
     frame::MAX_REASON,
 };
@@ -175,8 +176,13 @@ impl Session {
     }
 
     /// Why [`advance`](Self::advance) said that there is nothing to do.
-    pub(crate) fn failure(&self, act: Act) -> Failure {
+    pub(crate) fn failure<F: From<Failure>>(&self, act: Act) -> F {
         act.failure(&self.control.closing)
+    }
+
+    /// Why [`start`](Self::start) refused.
+    pub(crate) fn refusal<F: From<Failure>>(&self, misuse: MisuseError) -> F {
+        self.control.closing.outcome_or(misuse)
     }
 
     /// Begins to send a message, before [`poll_send`](Self::poll_send). With `resume`, goes on with the one that an
@@ -190,7 +196,7 @@ impl Session {
         message: &Message<'_>,
         resume: bool,
     ) -> Result<(), Failure> {
-        self.start(encoder, &Outgoing::from(*message), resume)
+        self.start(encoder, &Outgoing::from(*message), resume).map_err(|misuse| self.refusal(misuse))
     }
 
     /// Begins to send a part of a message; otherwise like [`start_send`](Self::start_send).
@@ -206,16 +212,17 @@ impl Session {
         resume: bool,
     ) -> Result<(), Failure> {
         self.start(encoder, &Outgoing { kind, data, fin, part: true }, resume)
+            .map_err(|misuse| self.refusal(misuse))
     }
 
+    /// What is refused may have a reason that counts more: [`refusal`](Self::refusal).
     pub(crate) fn start(
         &mut self,
         encoder: &mut impl Encoder,
         out: &Outgoing<'_>,
         resume: bool,
-    ) -> Result<(), Failure> {
-        self.control.closing.check_open()?;
-        Ok(self.outbound.start(encoder, out, resume)?)
+    ) -> Result<(), MisuseError> {
+        self.outbound.start(&self.control, encoder, out, resume)
     }
 
     /// The next step towards having sent the message of [`start_send`](Self::start_send): [`Step::Done`] at the end.
@@ -322,7 +329,8 @@ impl Session {
     /// What to write at [`Step::Transmit`].
     #[must_use]
     pub fn pending<'b>(&self, tx: &'b [u8]) -> &'b [u8] {
-        tx.get(self.outbound.range()).unwrap_or_default()
+        let pending = self.outbound.range();
+        slice(tx, pending.start, pending.len())
     }
 
     /// `n` bytes of [`pending`](Self::pending) were written.

@@ -1,10 +1,9 @@
 //! What was found, for the caller.
 
-use core::ops::Range;
-
 use super::{Inbound, UNCHECKED};
 use crate::{
     Kind, Message, Part, ProtocolError,
+    buffer::slice,
     extension::Decoder,
     proto::{Control, Flags},
     utf8,
@@ -53,22 +52,17 @@ impl Shown {
 }
 
 impl Inbound {
-    /// Where what was found lies in the buffer.
-    fn shown(&self) -> Range<usize> {
-        if self.shown.is_control() {
-            self.head.saturating_sub(self.left())..self.head
-        } else {
-            self.base..self.keep
-        }
-    }
-
     /// What was found.
     #[cfg_attr(feature = "std", inline)]
     fn data_in<'b, D: Decoder>(&self, rx: &'b [u8], decoder: &'b D) -> &'b [u8] {
         if D::ACTIVE && self.compressed && !self.shown.is_control() {
             return decoder.output();
         }
-        rx.get(self.shown()).unwrap_or_default()
+        if self.shown.is_control() {
+            let [len, _] = self.left;
+            return slice(rx, self.head.wrapping_sub(len as usize), len as usize);
+        }
+        slice(rx, self.base, self.keep - self.base)
     }
 
     /// The part that was found.
