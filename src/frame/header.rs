@@ -41,6 +41,9 @@ pub struct Rules {
 /// The first bit of a frame's first byte.
 pub(crate) const FIN: u8 = 0x80;
 
+/// The first bit of its second byte.
+const MASK: u8 = 0x80;
+
 /// The first of the reserved bits, as in [`FrameHeader::rsv`]: "Per-Message Compressed" (RFC 7692 section 6).
 pub(crate) const RSV1: u8 = 4;
 
@@ -53,38 +56,23 @@ impl FrameHeader {
     /// # Errors
     /// The rule of section 5 that the header breaks, known as soon as its first two bytes are there where they suffice.
     pub fn parse(input: &[u8], rules: Rules) -> Result<Status<(Self, usize)>, ProtocolError> {
-        let [first, second, ..] = input else {
+        let [first, second, rest @ ..] = input else {
             return Ok(Status::Partial);
         };
         let opcode = check(*first, *second, rules)?;
-        let extended = match second & 0x7F {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        let used = 2 + extended + if second & 0x80 != 0 { 4 } else { 0 };
-        let Some((extended, key)) = input.get(2..used).and_then(|rest| rest.split_at_checked(extended))
-        else {
+        let Some((extended, rest)) = rest.split_at_checked(extended_len(second & 0x7F)) else {
             return Ok(Status::Partial);
         };
-        let short = if extended.is_empty() { second & 0x7F } else { 0 };
-        let payload_len = extended.iter().fold(u64::from(short), |len, byte| len << 8 | u64::from(*byte));
-        let masking_key = key.first_chunk().copied();
-        // "the minimal number of bytes MUST be used to encode the length"
-        let minimal = match extended.len() {
-            0 => 0,
-            2 => 126,
-            _ => 0x1_0000,
+        let (masking_key, rest) = if second & MASK == 0 {
+            (None, rest)
+        } else if let Some((key, rest)) = rest.split_first_chunk() {
+            (Some(*key), rest)
+        } else {
+            return Ok(Status::Partial);
         };
-        if payload_len < minimal {
-            return Err(ProtocolError::NonMinimalLength);
-        }
-        // "the most significant bit MUST be 0"
-        if payload_len >> 63 != 0 {
-            return Err(ProtocolError::LengthOverflow);
-        }
-        let header = Self { fin: first & 0x80 != 0, rsv: first >> 4 & 7, opcode, masking_key, payload_len };
-        Ok(Status::Complete((header, used)))
+        let payload_len = payload_len(second & 0x7F, extended)?;
+        let header = Self { fin: first & FIN != 0, rsv: first >> 4 & 7, opcode, masking_key, payload_len };
+        Ok(Status::Complete((header, input.len() - rest.len())))
     }
 
     /// Encodes the header at the front of `out`; returns its length, or `None` if `out` is shorter.
@@ -136,30 +124,59 @@ pub(crate) fn emit_header(out: &mut [u8], first: u8, masking_key: Option<Masking
     }
 }
 
+/// How many bytes the length has beyond the first, which is `short`.
+pub(crate) const fn extended_len(short: u8) -> usize {
+    match short {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    }
+}
+
+/// The length, of its first byte and the others.
+#[cfg_attr(feature = "std", inline)]
+pub(crate) fn payload_len(short: u8, extended: &[u8]) -> Result<u64, ProtocolError> {
+    let minimal = match extended.len() {
+        0 => return Ok(u64::from(short)),
+        2 => 126,
+        _ => 0x1_0000,
+    };
+    let len = extended.iter().fold(0, |len, byte| len << 8 | u64::from(*byte));
+    // "the minimal number of bytes MUST be used to encode the length"
+    if len < minimal {
+        return Err(ProtocolError::NonMinimalLength);
+    }
+    // "the most significant bit MUST be 0"
+    if len >> 63 != 0 {
+        return Err(ProtocolError::LengthOverflow);
+    }
+    Ok(len)
+}
+
 /// All that the first two bytes can tell.
-fn check(first: u8, second: u8, rules: Rules) -> Result<Opcode, ProtocolError> {
+#[cfg_attr(feature = "std", inline)]
+pub(crate) fn check(first: u8, second: u8, rules: Rules) -> Result<Opcode, ProtocolError> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
     if first >> 4 & 7 & !rules.rsv != 0 {
         return Err(ProtocolError::ReservedBits);
     }
     // "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_."
     let opcode = Opcode::from_bits(first).ok_or(ProtocolError::ReservedOpcode(first & 0xF))?;
+    if second >> 7 != rules.masked as u8 {
+        // "a server MUST close the connection upon receiving a frame that is not masked", "A client MUST close a
+        // connection if it detects a masked frame."
+        return Err(if rules.masked { ProtocolError::MaskRequired } else { ProtocolError::MaskForbidden });
+    }
     if opcode.is_control() {
         // "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented."
-        if first & 0x80 == 0 {
+        if first & FIN == 0 {
             return Err(ProtocolError::FragmentedControlFrame);
         }
         if usize::from(second & 0x7F) > MAX_CONTROL_PAYLOAD {
             return Err(ProtocolError::ControlFrameTooLong);
         }
     }
-    match (second & 0x80 != 0, rules.masked) {
-        // "a server MUST close the connection upon receiving a frame that is not masked"
-        (false, true) => Err(ProtocolError::MaskRequired),
-        // "A client MUST close a connection if it detects a masked frame."
-        (true, false) => Err(ProtocolError::MaskForbidden),
-        _ => Ok(opcode),
-    }
+    Ok(opcode)
 }
 
 #[cfg(test)]

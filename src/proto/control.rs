@@ -101,11 +101,12 @@ impl PongSlot {
         self.len == u8::MAX
     }
 
+    #[allow(clippy::cast_possible_truncation, reason = "at most 125")]
     pub(crate) fn store(&mut self, slot: &[Cell<u8>], payload: &[u8]) {
         for (to, from) in slot.iter().zip(payload) {
             to.set(*from);
         }
-        self.len = u8::try_from(payload.len()).unwrap_or(u8::MAX);
+        self.len = payload.len() as u8;
     }
 
     /// What lies in `slot`, if a pong is owed.

@@ -8,9 +8,12 @@ use shown::Shown;
 use super::{Act, Closing, Config, Control, Flags, Mode, Role};
 use crate::{
     Kind, Limits, MisuseError, ProtocolError,
-    buffer::{shift, slice, slice_mut},
+    buffer::{shift, slice_mut},
     extension::Decoder,
-    frame::{FrameHeader, MaskingKey, Opcode, Rules, Status, apply_mask, parse_body, rotate},
+    frame::{
+        FIN, FrameHeader, MaskingKey, Opcode, Rules, apply_mask, check, extended_len, parse_body,
+        payload_len, rotate,
+    },
     utf8::Validator,
 };
 
@@ -57,21 +60,35 @@ pub(crate) struct Inbound {
     max_fragments: u32,
 }
 
+/// The current frame: the first byte of its header without RSV, or one of these, which are no opcodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Frame {
+struct Frame(u8);
+
+impl Frame {
     /// Between two frames.
-    None,
-    Data,
-    /// Of the last frame of its message.
-    LastData,
+    const NONE: Self = Self(0x3);
     /// All of a compressed message has arrived, and not all of it was decoded.
-    Undecoded,
-    Ping,
+    const UNDECODED: Self = Self(0x4);
     /// A ping whose pong is owed, and which is reported once that was sent.
-    Answered,
-    Pong,
-    Close,
+    const ANSWERED: Self = Self(0xF);
+    /// Set while the length and the masking key are still to come.
+    const HEADER: u8 = 0x40;
+
+    #[inline]
+    const fn opcode(self) -> Option<Opcode> {
+        Opcode::from_bits(self.0)
+    }
+
+    #[inline]
+    const fn is_control(self) -> bool {
+        self.0 & 0x8 != 0
+    }
+
+    #[inline]
+    const fn is_fin(self) -> bool {
+        self.0 & FIN != 0
+    }
 }
 
 /// What is received has to be masked, or must not be.
@@ -80,6 +97,20 @@ const MASKED: u8 = 1;
 const REPORT: u8 = 2;
 /// Text is handed out unchecked.
 const UNCHECKED: u8 = 4;
+
+/// What a piece of the peer's bytes leads to.
+enum Next {
+    /// The next piece.
+    Again,
+    /// The next piece, once more of it has arrived.
+    More,
+    /// Something for the caller.
+    Part,
+    /// Something is owed to the peer.
+    Owed,
+    /// A rule was broken.
+    Failed(ProtocolError),
+}
 
 /// What the caller of [`Inbound::receive`] hands in: one pointer to pass on instead of seven words.
 struct Call<'c> {
@@ -107,7 +138,7 @@ impl Inbound {
             fragments: 0,
             key: [0; 4],
             text: Validator::new(),
-            frame: Frame::None,
+            frame: Frame::NONE,
             message: None,
             shown: Shown::new(Kind::Binary, true, true),
             rules: Flags::new(
@@ -143,10 +174,8 @@ impl Inbound {
     fn room(&self, len: usize) -> usize {
         const AHEAD: usize = 17 << 10;
         const AHEAD_LEFT: usize = AHEAD / 4;
-        let left = match self.frame {
-            Frame::Data | Frame::LastData => self.left(),
-            _ => 0,
-        };
+        let payload = self.frame.0 & (0x8 | Frame::HEADER) == 0 && self.frame != Frame::NONE;
+        let left = if payload { self.left() } else { 0 };
         let most = match left {
             ..AHEAD_LEFT => AHEAD,
             // It is unmasked while it is in the cache.
@@ -167,7 +196,7 @@ impl Inbound {
 
     /// Forgets all that is in the buffer but the `kept` bytes at its front, and all that is still to come.
     fn set_discard(&mut self, kept: usize) {
-        self.frame = Frame::None;
+        self.frame = Frame::NONE;
         (self.base, self.keep, self.head, self.tail) = (kept, kept, kept, kept);
     }
 
@@ -200,19 +229,11 @@ impl Inbound {
         self.set_discard(0);
     }
 
-    /// The same on the way.
-    #[cfg_attr(not(feature = "std"), inline(never))]
-    fn failed(&mut self, call: &mut Call<'_>, error: ProtocolError) -> Act {
-        self.fail(&mut call.control.closing, error);
-        Act::Owed
-    }
-
     /// Whether a message has begun whose end has not arrived.
     pub(crate) const fn is_unfinished(&self) -> bool {
-        self.message.is_some() && !matches!(self.frame, Frame::Undecoded)
+        self.message.is_some() && !matches!(self.frame, Frame::UNDECODED)
     }
 
-    /// Decodes one frame at most: [`Act::Owed`] also where there is nothing to say about it.
     #[cfg_attr(not(feature = "std"), inline(never))]
     fn poll<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Act {
         if D::ACTIVE && self.compressed {
@@ -225,9 +246,8 @@ impl Inbound {
             }
             if self.compressed && (more || call.mode == Mode::Parts && !decoder.output().is_empty()) {
                 match self.decode(call, decoder) {
-                    Ok(Some(act)) => return act,
-                    Ok(None) => {}
-                    Err(error) => return self.failed(call, error),
+                    Next::More => {}
+                    next => return self.taken(call, next),
                 }
             }
         }
@@ -242,64 +262,71 @@ impl Inbound {
         }
         if held && call.mode == Mode::Parts && self.keep > self.base {
             // What a dropped call for a whole message has assembled.
-            return self.hand_out(call, false);
+            self.hand_out(call, false);
+            return Act::Part;
         }
-        if self.frame == Frame::None { self.begin(call, decoder) } else { self.payload(call, decoder) }
+        loop {
+            let next = match self.frame {
+                Frame::NONE => self.begin(call.rx, decoder),
+                Frame(first) if first & Frame::HEADER != 0 => self.length(call.rx),
+                Frame::UNDECODED if D::ACTIVE => self.decode(call, decoder),
+                frame if frame.is_control() => self.control(call, frame),
+                frame => self.data(call, decoder, frame),
+            };
+            if !matches!(next, Next::Again) {
+                return self.taken(call, next);
+            }
+        }
     }
 
-    /// Decodes the header of the next frame, and then its payload.
+    /// What that means to the driver.
+    #[inline]
+    fn taken(&mut self, call: &mut Call<'_>, next: Next) -> Act {
+        match next {
+            Next::Part => Act::Part,
+            Next::More => self.more(call.rx),
+            Next::Failed(error) => {
+                self.fail(&mut call.control.closing, error);
+                Act::Owed
+            }
+            Next::Owed | Next::Again => Act::Owed,
+        }
+    }
+
+    /// Decodes the first two bytes of the next frame.
     #[cfg_attr(feature = "std", inline)]
     #[cfg_attr(not(feature = "std"), inline(never))]
-    fn begin<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Act {
-        let rules = Rules { masked: self.rules.has(MASKED), rsv: if D::ACTIVE { decoder.rsv() } else { 0 } };
-        let undecoded = slice(call.rx, self.head, self.tail - self.head);
-        match FrameHeader::parse(undecoded, rules) {
-            Ok(Status::Complete((header, used))) => {
-                if let Err(error) = self.begin_frame(&header, decoder) {
-                    return self.failed(call, error);
-                }
-                self.head += used;
-                if self.base == self.keep {
-                    // Nothing is held: the payload can stay where it is.
-                    (self.base, self.keep) = (self.head, self.head);
-                }
-                self.payload(call, decoder)
-            }
-            Ok(Status::Partial) => self.more(call, FrameHeader::MAX_LEN),
-            Err(error) => self.failed(call, error),
-        }
-    }
-
-    /// The rules that a frame obeys because of those before it.
-    fn begin_frame<D: Decoder>(
-        &mut self,
-        header: &FrameHeader,
-        decoder: &mut D,
-    ) -> Result<(), ProtocolError> {
-        trace!("received {} frame, fin {}, {} bytes", header.opcode, header.fin, header.payload_len);
-        // "a "Per-Message Compressed" bit ... on the first frame of a message": on no other, and on no control frame.
-        if D::ACTIVE && header.rsv != 0 && !matches!(header.opcode, Opcode::Text | Opcode::Binary) {
-            return Err(ProtocolError::ReservedBits);
-        }
-        self.frame = match header.opcode {
-            Opcode::Ping => Frame::Ping,
-            Opcode::Pong => Frame::Pong,
-            Opcode::Close => Frame::Close,
-            data => {
-                self.begin_data(data, header)?;
-                if D::ACTIVE && header.rsv != 0 {
-                    decoder.begin();
-                }
-                if header.fin { Frame::LastData } else { Frame::Data }
-            }
+    fn begin<D: Decoder>(&mut self, rx: &[u8], decoder: &mut D) -> Next {
+        let Some(&[first, second, ..]) = rx.get(self.head..self.tail) else {
+            return Next::More;
         };
-        self.set_left(header.payload_len);
-        self.key = header.masking_key.unwrap_or_default();
-        Ok(())
+        let rules = Rules { masked: self.rules.has(MASKED), rsv: if D::ACTIVE { decoder.rsv() } else { 0 } };
+        let opcode = match check(first, second, rules) {
+            Ok(opcode) => opcode,
+            Err(error) => return Next::Failed(error),
+        };
+        let compressed = D::ACTIVE && first & 0x70 != 0;
+        // "a "Per-Message Compressed" bit ... on the first frame of a message": on no other, and on no control frame.
+        if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Next::Failed(ProtocolError::ReservedBits);
+        }
+        if !opcode.is_control() {
+            if let Err(error) = self.begin_data(opcode, compressed) {
+                return Next::Failed(error);
+            }
+            if compressed {
+                decoder.begin();
+            }
+        }
+        self.head += 2;
+        self.left = [u32::from(second & 0x7F), 0];
+        self.frame = Frame(first & (FIN | 0xF) | Frame::HEADER);
+        Next::Again
     }
 
-    /// The rules of fragmentation (section 5.4) and the limits.
-    fn begin_data(&mut self, opcode: Opcode, header: &FrameHeader) -> Result<(), ProtocolError> {
+    /// The rules of fragmentation (section 5.4).
+    #[cfg_attr(feature = "std", inline)]
+    fn begin_data(&mut self, opcode: Opcode, compressed: bool) -> Result<(), ProtocolError> {
         match (opcode, self.message) {
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (Opcode::Continuation, Some(_)) => {}
@@ -310,15 +337,55 @@ impl Inbound {
                 self.fragments = 0;
                 self.text = Validator::new();
                 self.checked = 0;
-                self.compressed = header.rsv != 0;
+                self.compressed = compressed;
             }
         }
         self.fragments = self.fragments.saturating_add(1);
         if self.fragments > self.max_fragments {
             return Err(ProtocolError::TooManyFragments);
         }
+        Ok(())
+    }
+
+    /// Decodes the rest of the header.
+    #[allow(clippy::cast_possible_truncation, reason = "seven bits")]
+    #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn length(&mut self, rx: &[u8]) -> Next {
+        let [short, _] = self.left;
+        let extended = extended_len(short as u8);
+        let used = extended + if self.rules.has(MASKED) { 4 } else { 0 };
+        let rest = rx.get(self.head..self.tail).and_then(|rest| rest.get(..used));
+        let Some((extended, key)) = rest.and_then(|rest| rest.split_at_checked(extended)) else {
+            return Next::More;
+        };
+        if let Some(key) = key.first_chunk() {
+            self.key = *key;
+        }
+        if let Err(error) = payload_len(short as u8, extended).and_then(|len| self.begin_payload(len)) {
+            return Next::Failed(error);
+        }
+        self.head += used;
+        if self.base == self.keep {
+            // Nothing is held: the payload can stay where it is.
+            (self.base, self.keep) = (self.head, self.head);
+        }
+        Next::Again
+    }
+
+    /// The limits.
+    #[cfg_attr(feature = "std", inline)]
+    fn begin_payload(&mut self, payload_len: u64) -> Result<(), ProtocolError> {
+        self.set_left(payload_len);
+        self.frame.0 &= !Frame::HEADER;
+        if let Some(opcode) = self.frame.opcode() {
+            trace!("received {} frame, fin {}, {} bytes", opcode, self.frame.is_fin(), payload_len);
+        }
+        if self.frame.is_control() {
+            return Ok(());
+        }
         // Over every limit but none.
-        let len = u32::try_from(header.payload_len).unwrap_or(u32::MAX);
+        let len = u32::try_from(payload_len).unwrap_or(u32::MAX);
         if len > self.max_frame {
             return Err(ProtocolError::FrameTooLarge);
         }
@@ -329,19 +396,10 @@ impl Inbound {
         Ok(())
     }
 
-    #[cfg_attr(feature = "std", inline)]
-    fn payload<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Act {
-        match self.frame {
-            Frame::Data | Frame::LastData => self.data(call, decoder),
-            Frame::Undecoded => self.more_decoded(call, decoder, false),
-            frame => self.control(call, frame),
-        }
-    }
-
     /// Decodes what has arrived of a data frame's payload.
     #[cfg_attr(feature = "std", inline)]
     #[cfg_attr(not(feature = "std"), inline(never))]
-    fn data<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Act {
+    fn data<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D, frame: Frame) -> Next {
         let taken = self.left().min(self.tail - self.head);
         self.unmask(call.rx, taken);
         let [low, high] = self.left;
@@ -355,30 +413,37 @@ impl Inbound {
             (self.head, self.tail) = (self.keep, self.keep);
         }
         let complete = self.left == [0; 2];
-        let fin = complete && self.frame == Frame::LastData;
+        let fin = complete && frame.is_fin();
         if complete {
-            self.frame = Frame::None;
+            self.frame = Frame::NONE;
         }
         if D::ACTIVE && self.compressed {
             if fin {
-                self.frame = Frame::Undecoded;
+                self.frame = Frame::UNDECODED;
             }
-            return self.more_decoded(call, decoder, !complete);
+            return match self.decode(call, decoder) {
+                Next::More if complete => Next::Again,
+                next => next,
+            };
         }
         // Of a message that is handed out whole once it is all there, `message` does it.
         if !(fin && call.mode == Mode::Whole)
             && let Err(error) = self.check(call.rx, fin)
         {
-            return self.failed(call, error);
+            return Next::Failed(error);
         }
         if fin || call.mode == Mode::Parts && self.keep > self.base {
-            return self.hand_out(call, fin);
+            self.hand_out(call, fin);
+            Next::Part
+        } else if complete {
+            Next::Again
+        } else {
+            Next::More
         }
-        if complete { Act::Owed } else { self.more(call, self.left()) }
     }
 
     /// Hands out what is held: a whole message, or in parts what there is of it.
-    fn hand_out(&mut self, call: &mut Call<'_>, fin: bool) -> Act {
+    fn hand_out(&mut self, call: &mut Call<'_>, fin: bool) {
         self.shown = Shown::new(self.message.unwrap_or(Kind::Binary), !self.begun, fin);
         self.checked = 0;
         self.handed = true;
@@ -387,50 +452,50 @@ impl Inbound {
             self.message = None;
             call.control.closing.next_deadline();
         }
-        Act::Part
     }
 
     /// Decodes a control frame once its payload is there, and does what it asks for.
     #[cfg_attr(not(feature = "std"), inline(never))]
-    fn control(&mut self, call: &mut Call<'_>, frame: Frame) -> Act {
-        let len = self.left();
-        let missing = len.saturating_sub(self.tail - self.head);
-        if missing > 0 {
-            return self.more(call, missing);
+    #[allow(clippy::cast_possible_truncation, reason = "at most 125")]
+    fn control(&mut self, call: &mut Call<'_>, frame: Frame) -> Next {
+        let [len, _] = self.left;
+        let len = len as usize;
+        if len > self.tail - self.head {
+            return Next::More;
         }
         let mut kind = Kind::Ping;
-        if frame != Frame::Answered {
+        if frame != Frame::ANSWERED {
             let payload = self.unmask(call.rx, len);
-            match frame {
-                Frame::Close => {
+            match frame.opcode() {
+                Some(Opcode::Close) => {
                     let (code, reason) = match parse_body(payload) {
                         Ok(body) => body,
-                        Err(error) => return self.failed(call, error),
+                        Err(error) => return Next::Failed(error),
                     };
                     // Its reason goes to the front of the buffer, where it stays.
                     let (end, len) = (self.head + len, reason.len());
                     shift(call.rx, end - len..end, 0);
                     self.set_discard(len);
-                    call.control.closing.set_received(code, u8::try_from(len).unwrap_or(0));
-                    return Act::Owed;
+                    call.control.closing.set_received(code, len as u8);
+                    return Next::Owed;
                 }
-                Frame::Ping => {
+                Some(Opcode::Ping) => {
                     if !call.control.closing.is_closing() {
                         call.control.pong.store(call.slot, payload);
                     }
                     if self.rules.has(REPORT) {
                         // It stays until the next poll, which finds it answered.
-                        self.frame = Frame::Answered;
-                        return Act::Owed;
+                        self.frame = Frame::ANSWERED;
+                        return Next::Owed;
                     }
                 }
                 _ => kind = Kind::Pong,
             }
         }
         self.head += len;
-        self.frame = Frame::None;
+        self.frame = Frame::NONE;
         self.shown = Shown::new(kind, true, true);
-        if self.rules.has(REPORT) { Act::Part } else { Act::Owed }
+        if self.rules.has(REPORT) { Next::Part } else { Next::Owed }
     }
 
     /// What is still to come of the payload; of a control frame all of it.
@@ -460,9 +525,10 @@ impl Inbound {
     /// frame can break another rule.
     fn check(&mut self, rx: &[u8], fin: bool) -> Result<(), ProtocolError> {
         if self.message == Some(Kind::Text) && !self.rules.has(UNCHECKED) {
-            let held = self.keep - self.base;
-            self.text.push(slice(rx, self.base + self.checked, held - self.checked))?;
-            self.checked = held;
+            if let Some(unseen) = rx.get(self.base + self.checked..self.keep) {
+                self.text.push(unseen)?;
+            }
+            self.checked = self.keep - self.base;
             if fin && !self.text.is_complete() {
                 return Err(ProtocolError::InvalidUtf8);
             }
@@ -470,10 +536,14 @@ impl Inbound {
         Ok(())
     }
 
-    /// Makes room for `wanted` bytes, as far as that goes.
+    /// Makes room for what has to come next, as far as that goes.
     #[cfg_attr(not(feature = "std"), inline(never))]
-    fn more(&mut self, call: &mut Call<'_>, wanted: usize) -> Act {
-        let rx = &mut *call.rx;
+    fn more(&mut self, rx: &mut [u8]) -> Act {
+        let wanted = if self.frame == Frame::NONE || self.frame.0 & Frame::HEADER != 0 {
+            FrameHeader::MAX_LEN
+        } else {
+            self.left().saturating_sub(self.tail - self.head)
+        };
         let there = self.keep - self.base + (self.tail - self.head);
         let cheap = cfg!(feature = "std") && there <= self.base / 8;
         if cheap || rx.len().saturating_sub(self.tail) < wanted {
