@@ -1,7 +1,5 @@
 //! Storage for what is received and sent.
 
-#[cfg(not(feature = "std"))]
-use core::cell::Cell;
 use core::ops::Range;
 
 /// Memory that a connection receives into or sends from.
@@ -76,14 +74,12 @@ format_by_name!("Growing", [] Growing);
 
 /// `len` bytes from `at` on; none if there are fewer.
 #[cfg_attr(feature = "std", inline)]
-#[cfg_attr(not(feature = "std"), inline(never))]
 pub(crate) fn slice(bytes: &[u8], at: usize, len: usize) -> &[u8] {
     bytes.get(at..).and_then(|bytes| bytes.get(..len)).unwrap_or_default()
 }
 
 /// The same, to write.
 #[cfg_attr(feature = "std", inline)]
-#[cfg_attr(not(feature = "std"), inline(never))]
 pub(crate) fn slice_mut(bytes: &mut [u8], at: usize, len: usize) -> &mut [u8] {
     bytes.get_mut(at..).and_then(|bytes| bytes.get_mut(..len)).unwrap_or_default()
 }
@@ -104,9 +100,11 @@ pub(crate) fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
     if to == from.start {
         return;
     }
-    let bytes = Cell::from_mut(bytes).as_slice_of_cells();
-    let (Some(to), Some(from)) = (bytes.get(to..), bytes.get(from)) else { return };
-    for (to, from) in to.iter().zip(from) {
-        to.set(from.get());
+    for (to, at) in (to..).zip(from) {
+        if let Some(byte) = bytes.get(at).copied()
+            && let Some(to) = bytes.get_mut(to)
+        {
+            *to = byte;
+        }
     }
 }

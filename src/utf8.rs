@@ -48,7 +48,6 @@ impl Validator {
     }
 
     /// The table of RFC 3629 section 4.
-    #[cfg_attr(not(feature = "std"), inline(never))]
     fn step(&mut self, byte: u8) -> Result<(), ProtocolError> {
         let allowed = match self.first {
             0 if byte < 0x80 => return Ok(()),
@@ -61,8 +60,8 @@ impl Validator {
         };
         self.first = match self.first {
             0 => byte,
-            ..0xE0 => 0,
-            ..0xF0 => 0xC2,
+            1..0xE0 => 0,
+            0xE0..0xF0 => 0xC2,
             _ => 0xE1,
         };
         if allowed.contains(&byte) { Ok(()) } else { Err(ProtocolError::InvalidUtf8) }

@@ -113,7 +113,6 @@ impl Closing {
         core::str::from_utf8(reason).unwrap_or_default()
     }
 
-    #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) const fn closed(&self) -> Closed {
         Closed { received: code(self.received), sent: code(self.sent) }
     }
@@ -126,7 +125,6 @@ impl Closing {
     }
 
     /// How the connection ended; while it has not, `misuse`.
-    #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) fn outcome_or<F: From<Failure>>(&self, misuse: MisuseError) -> F {
         match self.failure {
             _ if !self.is_over() => F::from(Failure::Misuse(misuse)),

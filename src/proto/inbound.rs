@@ -1,8 +1,10 @@
 mod compressed;
+mod header;
 mod shown;
 
 use core::{cell::Cell, mem, ops::Range};
 
+use header::Frame;
 use shown::Shown;
 
 use super::{Act, Closing, Config, Control, Flags, Mode, Role};
@@ -10,10 +12,7 @@ use crate::{
     Kind, Limits, MisuseError, ProtocolError,
     buffer::{shift, slice_mut},
     extension::Decoder,
-    frame::{
-        FIN, FrameHeader, MaskingKey, Opcode, Rules, apply_mask, check, extended_len, parse_body,
-        payload_len, rotate,
-    },
+    frame::{FrameHeader, MaskingKey, Opcode, apply_mask, parse_body, rotate},
     utf8::Validator,
 };
 
@@ -58,37 +57,6 @@ pub(crate) struct Inbound {
     max_message: u32,
     max_frame: u32,
     max_fragments: u32,
-}
-
-/// The current frame: the first byte of its header without RSV, or one of these, which are no opcodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Frame(u8);
-
-impl Frame {
-    /// Between two frames.
-    const NONE: Self = Self(0x3);
-    /// All of a compressed message has arrived, and not all of it was decoded.
-    const UNDECODED: Self = Self(0x4);
-    /// A ping whose pong is owed, and which is reported once that was sent.
-    const ANSWERED: Self = Self(0xF);
-    /// Set while the length and the masking key are still to come.
-    const HEADER: u8 = 0x40;
-
-    #[inline]
-    const fn opcode(self) -> Option<Opcode> {
-        Opcode::from_bits(self.0)
-    }
-
-    #[inline]
-    const fn is_control(self) -> bool {
-        self.0 & 0x8 != 0
-    }
-
-    #[inline]
-    const fn is_fin(self) -> bool {
-        self.0 & FIN != 0
-    }
 }
 
 /// What is received has to be masked, or must not be.
@@ -174,7 +142,7 @@ impl Inbound {
     fn room(&self, len: usize) -> usize {
         const AHEAD: usize = 17 << 10;
         const AHEAD_LEFT: usize = AHEAD / 4;
-        let payload = self.frame.0 & (0x8 | Frame::HEADER) == 0 && self.frame != Frame::NONE;
+        let payload = self.frame.0 & (0x8 | Frame::HEADER) == 0;
         let left = if payload { self.left() } else { 0 };
         let most = match left {
             ..AHEAD_LEFT => AHEAD,
@@ -234,7 +202,6 @@ impl Inbound {
         self.message.is_some() && !matches!(self.frame, Frame::UNDECODED)
     }
 
-    #[cfg_attr(not(feature = "std"), inline(never))]
     fn poll<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Act {
         if D::ACTIVE && self.compressed {
             // What the decoder holds back, and what was assembled by a dropped call for a whole message.
@@ -291,109 +258,6 @@ impl Inbound {
             }
             Next::Owed | Next::Again => Act::Owed,
         }
-    }
-
-    /// Decodes the first two bytes of the next frame.
-    #[cfg_attr(feature = "std", inline)]
-    #[cfg_attr(not(feature = "std"), inline(never))]
-    fn begin<D: Decoder>(&mut self, rx: &[u8], decoder: &mut D) -> Next {
-        let Some(&[first, second, ..]) = rx.get(self.head..self.tail) else {
-            return Next::More;
-        };
-        let rules = Rules { masked: self.rules.has(MASKED), rsv: if D::ACTIVE { decoder.rsv() } else { 0 } };
-        let opcode = match check(first, second, rules) {
-            Ok(opcode) => opcode,
-            Err(error) => return Next::Failed(error),
-        };
-        let compressed = D::ACTIVE && first & 0x70 != 0;
-        // "a "Per-Message Compressed" bit ... on the first frame of a message": on no other, and on no control frame.
-        if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
-            return Next::Failed(ProtocolError::ReservedBits);
-        }
-        if !opcode.is_control() {
-            if let Err(error) = self.begin_data(opcode, compressed) {
-                return Next::Failed(error);
-            }
-            if compressed {
-                decoder.begin();
-            }
-        }
-        self.head += 2;
-        self.left = [u32::from(second & 0x7F), 0];
-        self.frame = Frame(first & (FIN | 0xF) | Frame::HEADER);
-        Next::Again
-    }
-
-    /// The rules of fragmentation (section 5.4).
-    #[cfg_attr(feature = "std", inline)]
-    fn begin_data(&mut self, opcode: Opcode, compressed: bool) -> Result<(), ProtocolError> {
-        match (opcode, self.message) {
-            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
-            (Opcode::Continuation, Some(_)) => {}
-            (_, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
-            (opcode, None) => {
-                self.message = Some(if opcode == Opcode::Text { Kind::Text } else { Kind::Binary });
-                self.budget = self.max_message;
-                self.fragments = 0;
-                self.text = Validator::new();
-                self.checked = 0;
-                self.compressed = compressed;
-            }
-        }
-        self.fragments = self.fragments.saturating_add(1);
-        if self.fragments > self.max_fragments {
-            return Err(ProtocolError::TooManyFragments);
-        }
-        Ok(())
-    }
-
-    /// Decodes the rest of the header.
-    #[allow(clippy::cast_possible_truncation, reason = "seven bits")]
-    #[cfg_attr(feature = "std", inline)]
-    #[cfg_attr(not(feature = "std"), inline(never))]
-    fn length(&mut self, rx: &[u8]) -> Next {
-        let [short, _] = self.left;
-        let extended = extended_len(short as u8);
-        let used = extended + if self.rules.has(MASKED) { 4 } else { 0 };
-        let rest = rx.get(self.head..self.tail).and_then(|rest| rest.get(..used));
-        let Some((extended, key)) = rest.and_then(|rest| rest.split_at_checked(extended)) else {
-            return Next::More;
-        };
-        if let Some(key) = key.first_chunk() {
-            self.key = *key;
-        }
-        if let Err(error) = payload_len(short as u8, extended).and_then(|len| self.begin_payload(len)) {
-            return Next::Failed(error);
-        }
-        self.head += used;
-        if self.base == self.keep {
-            // Nothing is held: the payload can stay where it is.
-            (self.base, self.keep) = (self.head, self.head);
-        }
-        Next::Again
-    }
-
-    /// The limits.
-    #[cfg_attr(feature = "std", inline)]
-    fn begin_payload(&mut self, payload_len: u64) -> Result<(), ProtocolError> {
-        self.set_left(payload_len);
-        self.frame.0 &= !Frame::HEADER;
-        if let Some(opcode) = self.frame.opcode() {
-            trace!("received {} frame, fin {}, {} bytes", opcode, self.frame.is_fin(), payload_len);
-        }
-        if self.frame.is_control() {
-            return Ok(());
-        }
-        // Over every limit but none.
-        let len = u32::try_from(payload_len).unwrap_or(u32::MAX);
-        if len > self.max_frame {
-            return Err(ProtocolError::FrameTooLarge);
-        }
-        // The limit is on what a compressed message becomes.
-        if self.max_message != u32::MAX && !self.compressed {
-            self.budget = self.budget.checked_sub(len).ok_or(ProtocolError::MessageTooLarge)?;
-        }
-        Ok(())
     }
 
     /// Decodes what has arrived of a data frame's payload.
@@ -455,7 +319,6 @@ impl Inbound {
     }
 
     /// Decodes a control frame once its payload is there, and does what it asks for.
-    #[cfg_attr(not(feature = "std"), inline(never))]
     #[allow(clippy::cast_possible_truncation, reason = "at most 125")]
     fn control(&mut self, call: &mut Call<'_>, frame: Frame) -> Next {
         let [len, _] = self.left;
@@ -537,9 +400,8 @@ impl Inbound {
     }
 
     /// Makes room for what has to come next, as far as that goes.
-    #[cfg_attr(not(feature = "std"), inline(never))]
     fn more(&mut self, rx: &mut [u8]) -> Act {
-        let wanted = if self.frame == Frame::NONE || self.frame.0 & Frame::HEADER != 0 {
+        let wanted = if self.frame.0 & Frame::HEADER != 0 {
             FrameHeader::MAX_LEN
         } else {
             self.left().saturating_sub(self.tail - self.head)

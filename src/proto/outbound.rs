@@ -170,7 +170,6 @@ impl Outbound {
     /// Puts as much of what is sent into `data` as fits: [`Act::Done`] when all of it was put, [`Act::Transmit`] when
     /// there has to be more room, [`Act::Over`] when nothing can be sent any more.
     #[cfg_attr(feature = "std", inline)]
-    #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) fn put<E: Encoder>(
         &mut self,
         sink: &mut Sink<'_>,
@@ -293,7 +292,6 @@ impl Outbound {
     /// What to do next for what is owed to the peer and what was put; [`Act::Done`] when all of it is written and
     /// flushed, [`Act::Over`] once the peer was told all that is owed to it and the connection has ended.
     #[cfg_attr(feature = "std", inline)]
-    #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) fn poll(&mut self, sink: &mut Sink<'_>, control: &mut Control) -> Act {
         if control.is_owing() {
             self.put_owed(sink, control);
@@ -314,7 +312,6 @@ impl Outbound {
     }
 
     /// Puts the pong, then the close frame, as far as there is room: once the buffer is drained there is.
-    #[cfg_attr(not(feature = "std"), inline(never))]
     fn put_owed(&mut self, sink: &mut Sink<'_>, control: &mut Control) {
         if let Some(payload) = control.pong.payload(sink.slot)
             && let Some((to, key)) = self.header(sink, FIN | Opcode::Pong as u8, payload.len())

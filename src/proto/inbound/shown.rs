@@ -9,16 +9,16 @@ use crate::{
     utf8,
 };
 
-/// What the last poll found, for the caller: what is held, or the `left` bytes before `head` of a control frame. The
-/// opcode of its kind, and
+/// What the last poll found, for the caller: what is held, or the `left` bytes before `head` of a control frame. The low
+/// bits are the opcode of its kind.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Shown(Flags);
 
-/// the last part of its message, or
-const LAST: u8 = 0x80;
-/// the first.
+/// The first part of its message.
 const FIRST: u8 = 0x40;
+/// The last.
+const LAST: u8 = 0x80;
 
 impl Shown {
     #[inline]
