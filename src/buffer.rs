@@ -1,7 +1,5 @@
 //! Storage for what is received and sent.
 
-#[cfg(not(feature = "std"))]
-use core::cell::Cell;
 use core::ops::Range;
 
 /// Memory that a connection receives into or sends from.
@@ -74,8 +72,21 @@ impl Buffer for Growing {
 #[cfg(feature = "std")]
 format_by_name!("Growing", [] Growing);
 
+/// `len` bytes from `at` on; none if there are fewer.
+#[cfg_attr(feature = "std", inline)]
+pub(crate) fn slice(bytes: &[u8], at: usize, len: usize) -> &[u8] {
+    bytes.get(at..).and_then(|bytes| bytes.get(..len)).unwrap_or_default()
+}
+
+/// The same, to write.
+#[cfg_attr(feature = "std", inline)]
+pub(crate) fn slice_mut(bytes: &mut [u8], at: usize, len: usize) -> &mut [u8] {
+    bytes.get_mut(at..).and_then(|bytes| bytes.get_mut(..len)).unwrap_or_default()
+}
+
 /// Moves bytes towards the front; does nothing for a range that is not there.
 #[cfg(feature = "std")]
+#[inline]
 pub(crate) fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
     if to < from.start && from.start <= from.end && from.end <= bytes.len() {
         bytes.copy_within(from, to);
@@ -86,9 +97,14 @@ pub(crate) fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
 #[cfg(not(feature = "std"))]
 #[inline(never)]
 pub(crate) fn shift(bytes: &mut [u8], from: Range<usize>, to: usize) {
-    let bytes = Cell::from_mut(bytes).as_slice_of_cells();
-    let (Some(to), Some(from)) = (bytes.get(to..), bytes.get(from)) else { return };
-    for (to, from) in to.iter().zip(from) {
-        to.set(from.get());
+    if to == from.start {
+        return;
+    }
+    for (to, at) in (to..).zip(from) {
+        if let Some(byte) = bytes.get(at).copied()
+            && let Some(to) = bytes.get_mut(to)
+        {
+            *to = byte;
+        }
     }
 }

@@ -1,5 +1,7 @@
 use core::fmt;
 
+use crate::frame::Opcode;
+
 /// A message, or a ping or pong: what `recv` returns and `send` takes.
 ///
 /// Received ones borrow the receive buffer, until the next call on the connection.
@@ -101,17 +103,36 @@ impl<'a> From<&'a std::vec::Vec<u8>> for Message<'a> {
 }
 
 /// What a [`Part`] is of.
+// Numbered like the opcodes: the one becomes the other at no cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Kind {
     /// A message of text.
-    Text,
+    Text = Opcode::Text as isize,
     /// A message of bytes.
-    Binary,
+    Binary = Opcode::Binary as isize,
     /// A ping.
-    Ping,
+    Ping = Opcode::Ping as isize,
     /// A pong.
-    Pong,
+    Pong = Opcode::Pong as isize,
+}
+
+impl Kind {
+    /// Of the first frame.
+    #[inline]
+    pub(crate) const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+            Self::Ping => Opcode::Ping,
+            Self::Pong => Opcode::Pong,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn is_control(self) -> bool {
+        self.opcode().is_control()
+    }
 }
 
 /// A piece of a message, as `recv_part` returns it: as much as has arrived and fits in the receive buffer.

@@ -17,38 +17,21 @@ use crate::ProtocolError;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Validator {
-    place: Place,
-}
-
-/// What may come next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Place {
-    /// A character.
-    #[default]
-    Start,
-    /// So many bytes of the character that has begun.
-    One,
-    Two,
-    Three,
-    /// What may come after this first byte: the table of RFC 3629 section 4.
-    AfterE0,
-    AfterEd,
-    AfterF0,
-    AfterF4,
+    /// The first byte of a character that has begun, or of a shorter one that goes on as the rest of it may; 0 for none.
+    first: u8,
 }
 
 impl Validator {
     /// At the start of a text.
     #[must_use]
     pub const fn new() -> Self {
-        Self { place: Place::Start }
+        Self { first: 0 }
     }
 
     /// Whether the text may end here: not inside of a character.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        matches!(self.place, Place::Start)
+        self.first == 0
     }
 
     /// Checks the next bytes of the text.
@@ -64,32 +47,23 @@ impl Validator {
         Ok(())
     }
 
-    #[cfg_attr(not(feature = "std"), inline(never))]
+    /// The table of RFC 3629 section 4.
     fn step(&mut self, byte: u8) -> Result<(), ProtocolError> {
-        let (allowed, next) = match self.place {
-            Place::Start => (
-                0..=0xFF,
-                match byte {
-                    ..0x80 => Place::Start,
-                    0xC2..0xE0 => Place::One,
-                    0xE0 => Place::AfterE0,
-                    0xED => Place::AfterEd,
-                    0xE1..0xF0 => Place::Two,
-                    0xF0 => Place::AfterF0,
-                    0xF1..0xF4 => Place::Three,
-                    0xF4 => Place::AfterF4,
-                    _ => return Err(ProtocolError::InvalidUtf8),
-                },
-            ),
-            Place::One => (0x80..=0xBF, Place::Start),
-            Place::Two => (0x80..=0xBF, Place::One),
-            Place::Three => (0x80..=0xBF, Place::Two),
-            Place::AfterE0 => (0xA0..=0xBF, Place::One),
-            Place::AfterEd => (0x80..=0x9F, Place::One),
-            Place::AfterF0 => (0x90..=0xBF, Place::Two),
-            Place::AfterF4 => (0x80..=0x8F, Place::Two),
+        let allowed = match self.first {
+            0 if byte < 0x80 => return Ok(()),
+            0 => 0xC2..=0xF4,
+            0xE0 => 0xA0..=0xBF,
+            0xED => 0x80..=0x9F,
+            0xF0 => 0x90..=0xBF,
+            0xF4 => 0x80..=0x8F,
+            _ => 0x80..=0xBF,
         };
-        self.place = next;
+        self.first = match self.first {
+            0 => byte,
+            1..0xE0 => 0,
+            0xE0..0xF0 => 0xC2,
+            _ => 0xE1,
+        };
         if allowed.contains(&byte) { Ok(()) } else { Err(ProtocolError::InvalidUtf8) }
     }
 

@@ -255,8 +255,8 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error<T::Error>> {
         self.session.start_close(code, reason)?;
         match self.drive(&Want::Close(code, reason)).await {
-            Err(Error::Closed(closed)) => Ok(closed),
-            other => other.map(|()| self.session.closed()),
+            Ok(()) | Err(Error::Closed(_)) => Ok(self.session.closed()),
+            Err(error) => Err(error),
         }
     }
 
@@ -282,7 +282,8 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
                         if want.reads()
                             && error.kind() == ErrorKind::TimedOut
                             && self.session.defer_transmit() => {}
-                    other => other?,
+                    Ok(()) => {}
+                    other => return other,
                 },
             }
         }
@@ -321,7 +322,7 @@ async fn write<T: Write, W: Buffer>(
             io.flush().await.map_err(|error| io_error(session, error))?;
             session.flushed();
         }
-        act => return Err(session.failure(act).into()),
+        act => return Err(session.failure(act)),
     }
     Ok(())
 }

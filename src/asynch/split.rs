@@ -12,7 +12,7 @@ use super::WebSocket;
 use crate::{
     Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
     extension::{Codec, Encoder, Plain},
-    proto::{Act, Control, Inbound, Mode, Outbound, Outgoing, Session, cut},
+    proto::{Act, Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Sink, cut},
 };
 
 impl<T, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G, R, W, C> {
@@ -175,7 +175,10 @@ impl<WIo: Write, G: Random, E> Turn<'_, '_, WIo, G, E> {
             return Ok(());
         };
         loop {
-            let act = shared.with(|control| out.outbound.poll(out.data, shared.slot, out.random, control));
+            let act = shared.with(|control| {
+                let mut sink = Sink { data: out.data, slot: shared.slot, random: out.random };
+                out.outbound.poll(&mut sink, control)
+            });
             match act {
                 Act::Transmit => {
                     let pending = out.data.get(out.outbound.range()).unwrap_or_default();
@@ -189,7 +192,7 @@ impl<WIo: Write, G: Random, E> Turn<'_, '_, WIo, G, E> {
                     out.outbound.flushed();
                 }
                 Act::Done => return Ok(()),
-                act => return Err(shared.with(|control| act.failure(&control.closing)).into()),
+                act => return Err(shared.with(|control| act.failure(&control.closing))),
             }
         }
     }
@@ -270,7 +273,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec>
             match shared.with(|control| inbound.receive(rx, shared.slot, control, decoder, mode)) {
                 Act::Part => return Ok(()),
                 Act::Receive => self.read().await?,
-                act @ Act::Misplaced => return Err(act.failure(&shared.control.get().closing).into()),
+                act @ Act::Misplaced => return Err(act.failure(&shared.control.get().closing)),
                 Act::Grow if !self.rx.grow() => {
                     shared.with(|control| {
                         self.inbound.fail(&mut control.closing, ProtocolError::MessageTooLarge)
@@ -380,13 +383,13 @@ impl<WIo: Write, G: Random, C: Codec> Writer<'_, '_, WIo, G, C> {
             let mut turn = self.shared.turn(Party::Writer).await;
             let put = turn.with(|sending, control| {
                 if !started {
-                    control.closing.check_open()?;
-                    sending.outbound.start(sending.encoder, out, resume)?;
+                    let start = sending.outbound.start(control, sending.encoder, out, resume);
+                    start.map_err(|misuse| control.closing.outcome_or::<Failure>(misuse))?;
                     started = true;
                 }
-                let Out { outbound, data, random, encoder, .. } = sending;
-                match outbound.put(data, *random, control, *encoder, out) {
-                    act @ Act::Refused => Err(act.failure(&control.closing)),
+                let mut sink = Sink { data: sending.data, slot: &[], random: sending.random };
+                match sending.outbound.put(&mut sink, control, sending.encoder, out) {
+                    act @ Act::Over => Err(act.failure::<Failure>(&control.closing)),
                     act => Ok(act == Act::Done),
                 }
             });
@@ -421,14 +424,8 @@ impl<WIo: Write, G: Random, C: Codec> Writer<'_, '_, WIo, G, C> {
         let mut turn = self.shared.turn(Party::Writer).await;
         loop {
             let put = turn.with(|sending, control| {
-                control.closing.is_closing()
-                    || sending.outbound.put_close(
-                        sending.data,
-                        sending.random,
-                        &mut control.closing,
-                        code,
-                        reason,
-                    )
+                let mut sink = Sink { data: sending.data, slot: &[], random: sending.random };
+                control.closing.is_closing() || sending.outbound.put_close(&mut sink, control, code, reason)
             });
             match turn.drain().await {
                 Err(Error::Closed(_)) => return Ok(()),

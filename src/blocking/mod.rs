@@ -136,8 +136,12 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
 
     fn send_with(&mut self, message: Message<'_>, resume: bool, flush: bool) -> Result<(), Error<T::Error>> {
         let out = Outgoing::from(message);
-        self.session.start(self.codec.both().1, &out, resume)?;
+        self.start(&out, resume)?;
         self.drive(&if flush { Want::Send(&out) } else { Want::Feed(&out) })
+    }
+
+    fn start(&mut self, out: &Outgoing<'_>, resume: bool) -> Result<(), Error<T::Error>> {
+        self.session.start(self.codec.both().1, out, resume).map_err(|misuse| self.session.refusal(misuse))
     }
 
     /// Sends a part of a message; `fin` says that it is the last. All parts have the kind of the first.
@@ -158,7 +162,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
 
     fn part_with(&mut self, kind: Kind, data: &[u8], fin: bool, resume: bool) -> Result<(), Error<T::Error>> {
         let out = Outgoing { kind, data, fin, part: true };
-        self.session.start(self.codec.both().1, &out, resume)?;
+        self.start(&out, resume)?;
         self.drive(&Want::Send(&out))
     }
 
@@ -181,8 +185,8 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error<T::Error>> {
         self.session.start_close(code, reason)?;
         match self.drive(&Want::Close(code, reason)) {
-            Err(Error::Closed(closed)) => Ok(closed),
-            other => other.map(|()| self.session.closed()),
+            Ok(()) | Err(Error::Closed(_)) => Ok(self.session.closed()),
+            Err(error) => Err(error),
         }
     }
 
@@ -208,7 +212,8 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
                         if want.reads()
                             && error.kind() == ErrorKind::TimedOut
                             && self.session.defer_transmit() => {}
-                    other => other?,
+                    Ok(()) => {}
+                    other => return other,
                 },
             }
         }
@@ -234,7 +239,7 @@ fn write<T: Write, W: Buffer>(
             io.flush().map_err(|error| io_error(session, error))?;
             session.flushed();
         }
-        act => return Err(session.failure(act).into()),
+        act => return Err(session.failure(act)),
     }
     Ok(())
 }

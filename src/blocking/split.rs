@@ -11,7 +11,7 @@ use crate::{
     Buffer, CloseCode, Error, Kind, Message, Part, ProtocolError, Random,
     extension::{Codec, Encoder, Plain},
     frame::MAX_CONTROL_PAYLOAD,
-    proto::{Act, Control, Inbound, Mode, Outbound, Outgoing, Session},
+    proto::{Act, Control, Failure, Inbound, Mode, Outbound, Outgoing, Session, Sink},
 };
 
 impl<T, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G, R, W, C> {
@@ -96,7 +96,8 @@ impl<WIo: Write, G: Random, E> Out<WIo, G, E> {
             let act = {
                 let Owed { control, slot } = &mut *lock(owed);
                 let slot = Cell::from_mut(&mut slot[..]).as_slice_of_cells();
-                self.outbound.poll(&mut self.data, slot, &mut self.random, control)
+                let mut sink = Sink { data: &mut self.data, slot, random: &mut self.random };
+                self.outbound.poll(&mut sink, control)
             };
             match act {
                 Act::Transmit => {
@@ -111,7 +112,7 @@ impl<WIo: Write, G: Random, E> Out<WIo, G, E> {
                     self.outbound.flushed();
                 }
                 Act::Done => return Ok(()),
-                act => return Err(act.failure(&lock(owed).control.closing).into()),
+                act => return Err(act.failure(&lock(owed).control.closing)),
             }
         }
     }
@@ -183,7 +184,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec> 
         match act {
             Act::Part => return Ok(true),
             Act::Receive => self.read()?,
-            Act::Misplaced => return Err(act.failure(&lock(&self.shared.owed).control.closing).into()),
+            Act::Misplaced => return Err(act.failure(&lock(&self.shared.owed).control.closing)),
             Act::Grow if !self.rx.grow() => {
                 let closing = &mut lock(&self.shared.owed).control.closing;
                 self.inbound.fail(closing, ProtocolError::MessageTooLarge);
@@ -305,12 +306,13 @@ impl<WIo: Write, G: Random, C: Codec> Writer<WIo, G, C> {
             let complete = {
                 let control = &lock(owed).control;
                 if !started {
-                    control.closing.check_open()?;
-                    out.outbound.start(&mut out.encoder, message, resume)?;
+                    let start = out.outbound.start(control, &mut out.encoder, message, resume);
+                    start.map_err(|misuse| control.closing.outcome_or::<Failure>(misuse))?;
                     started = true;
                 }
-                match out.outbound.put(&mut out.data, &mut out.random, control, &mut out.encoder, message) {
-                    act @ Act::Refused => return Err(act.failure(&control.closing).into()),
+                let mut sink = Sink { data: &mut out.data, slot: &[], random: &mut out.random };
+                match out.outbound.put(&mut sink, control, &mut out.encoder, message) {
+                    act @ Act::Over => return Err(act.failure(&control.closing)),
                     act => act == Act::Done,
                 }
             };
@@ -338,9 +340,9 @@ impl<WIo: Write, G: Random, C: Codec> Writer<WIo, G, C> {
             let mut guard = lock(&self.shared.out);
             let out = &mut *guard;
             let put = {
-                let closing = &mut lock(&self.shared.owed).control.closing;
-                closing.is_closing()
-                    || out.outbound.put_close(&mut out.data, &mut out.random, closing, code, reason)
+                let control = &mut lock(&self.shared.owed).control;
+                let mut sink = Sink { data: &mut out.data, slot: &[], random: &mut out.random };
+                control.closing.is_closing() || out.outbound.put_close(&mut sink, control, code, reason)
             };
             match out.drain(&self.shared.owed) {
                 Err(Error::Closed(_)) => return Ok(()),

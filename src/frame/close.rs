@@ -1,6 +1,6 @@
 use core::{fmt, str};
 
-use super::MAX_CONTROL_PAYLOAD;
+use super::{MAX_CONTROL_PAYLOAD, copy_masked};
 use crate::ProtocolError;
 
 /// The longest reason that a close frame holds, in bytes of UTF-8.
@@ -102,8 +102,9 @@ pub(crate) const fn body_len(code: CloseCode, reason: &str) -> usize {
 
 /// Writes a close frame's payload: as many bytes as `out` has, which is [`body_len`].
 pub(crate) fn emit_body(code: CloseCode, reason: &str, out: &mut [u8]) {
-    for (to, from) in out.iter_mut().zip(code.0.to_be_bytes().iter().chain(reason.as_bytes())) {
-        *to = *from;
+    if let [a, b, rest @ ..] = out {
+        [*a, *b] = code.0.to_be_bytes();
+        copy_masked(rest, reason.as_bytes(), [0; 4]);
     }
 }
 

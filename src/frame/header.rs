@@ -38,6 +38,12 @@ pub struct Rules {
     pub rsv: u8,
 }
 
+/// The first bit of a frame's first byte.
+pub(crate) const FIN: u8 = 0x80;
+
+/// The first bit of its second byte.
+const MASK: u8 = 0x80;
+
 /// The first of the reserved bits, as in [`FrameHeader::rsv`]: "Per-Message Compressed" (RFC 7692 section 6).
 pub(crate) const RSV1: u8 = 4;
 
@@ -54,104 +60,123 @@ impl FrameHeader {
             return Ok(Status::Partial);
         };
         let opcode = check(*first, *second, rules)?;
-        let (extended, minimal) = match second & 0x7F {
-            126 => (2, 126),
-            127 => (8, 0x1_0000),
-            _ => (0, 0),
-        };
-        let Some((extended, rest)) = rest.split_at_checked(extended) else {
+        let Some((extended, rest)) = rest.split_at_checked(extended_len(second & 0x7F)) else {
             return Ok(Status::Partial);
         };
-        let payload_len = match extended {
-            [] => u64::from(second & 0x7F),
-            bytes => bytes.iter().fold(0, |len, byte| len << 8 | u64::from(*byte)),
-        };
-        let (masking_key, rest) = if second & 0x80 == 0 {
+        let (masking_key, rest) = if second & MASK == 0 {
             (None, rest)
         } else if let Some((key, rest)) = rest.split_first_chunk() {
             (Some(*key), rest)
         } else {
             return Ok(Status::Partial);
         };
-        // "the minimal number of bytes MUST be used to encode the length"
-        if payload_len < minimal {
-            return Err(ProtocolError::NonMinimalLength);
-        }
-        // "the most significant bit MUST be 0"
-        if payload_len >> 63 != 0 {
-            return Err(ProtocolError::LengthOverflow);
-        }
-        let header = Self { fin: first & 0x80 != 0, rsv: first >> 4 & 7, opcode, masking_key, payload_len };
+        let payload_len = payload_len(second & 0x7F, extended)?;
+        let header = Self { fin: first & FIN != 0, rsv: first >> 4 & 7, opcode, masking_key, payload_len };
         Ok(Status::Complete((header, input.len() - rest.len())))
     }
 
     /// Encodes the header at the front of `out`; returns its length, or `None` if `out` is shorter.
-    #[allow(clippy::cast_possible_truncation, reason = "byte by byte")]
     pub fn emit(&self, out: &mut [u8]) -> Option<usize> {
         let len = self.encoded_len();
-        let [first, second, rest @ ..] = out.get_mut(..len)? else {
-            return None;
-        };
-        *first = (self.fin as u8) << 7 | (self.rsv & 7) << 4 | self.opcode as u8;
-        *second = 0;
-        let rest = match self.masking_key {
-            Some(key) => {
-                *second = 0x80;
-                let (rest, end) = rest.split_last_chunk_mut()?;
-                *end = key;
-                rest
-            }
-            None => rest,
-        };
-        *second |= match rest.len() {
-            0 => self.payload_len as u8,
-            2 => 126,
-            _ => 127,
-        };
-        let mut payload_len = self.payload_len;
-        for byte in rest.iter_mut().rev() {
-            *byte = payload_len as u8;
-            payload_len >>= 8;
-        }
+        let first = (self.fin as u8) << 7 | (self.rsv & 7) << 4 | self.opcode as u8;
+        emit_header(out.get_mut(..len)?, first, self.masking_key, self.payload_len);
         Some(len)
     }
 
     /// Length of the encoded header, in bytes.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
-        let extended = match self.payload_len {
-            0..=125 => 0,
-            126..=0xFFFF => 2,
-            _ => 8,
-        };
-        2 + extended + if self.masking_key.is_some() { 4 } else { 0 }
+        header_len(self.payload_len, self.masking_key.is_some())
     }
 }
 
+pub(crate) const fn header_len(payload_len: u64, masked: bool) -> usize {
+    let extended = match payload_len {
+        0..=125 => 0,
+        126..=0xFFFF => 2,
+        _ => 8,
+    };
+    2 + extended + if masked { 4 } else { 0 }
+}
+
+/// Fills `out`, which has the length of the header.
+#[allow(clippy::cast_possible_truncation, reason = "byte by byte")]
+#[cfg_attr(feature = "std", inline)]
+pub(crate) fn emit_header(out: &mut [u8], first: u8, masking_key: Option<MaskingKey>, mut payload_len: u64) {
+    let [to_first, to_second, rest @ ..] = out else { return };
+    *to_first = first;
+    let (extended, masked) = match (masking_key, rest.split_last_chunk_mut()) {
+        (Some(key), Some((extended, to_key))) => {
+            *to_key = key;
+            (extended, 0x80)
+        }
+        (_, _) => (rest, 0),
+    };
+    *to_second = masked
+        | match extended.len() {
+            0 => payload_len as u8,
+            2 => 126,
+            _ => 127,
+        };
+    for byte in extended.iter_mut().rev() {
+        *byte = payload_len as u8;
+        payload_len >>= 8;
+    }
+}
+
+/// How many bytes the length has beyond the first, which is `short`.
+pub(crate) const fn extended_len(short: u8) -> usize {
+    match short {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    }
+}
+
+/// The length, of its first byte and the others.
+#[cfg_attr(feature = "std", inline)]
+pub(crate) fn payload_len(short: u8, extended: &[u8]) -> Result<u64, ProtocolError> {
+    let minimal = match extended.len() {
+        0 => return Ok(u64::from(short)),
+        2 => 126,
+        _ => 0x1_0000,
+    };
+    let len = extended.iter().fold(0, |len, byte| len << 8 | u64::from(*byte));
+    // "the minimal number of bytes MUST be used to encode the length"
+    if len < minimal {
+        return Err(ProtocolError::NonMinimalLength);
+    }
+    // "the most significant bit MUST be 0"
+    if len >> 63 != 0 {
+        return Err(ProtocolError::LengthOverflow);
+    }
+    Ok(len)
+}
+
 /// All that the first two bytes can tell.
-fn check(first: u8, second: u8, rules: Rules) -> Result<Opcode, ProtocolError> {
+#[cfg_attr(feature = "std", inline)]
+pub(crate) fn check(first: u8, second: u8, rules: Rules) -> Result<Opcode, ProtocolError> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
     if first >> 4 & 7 & !rules.rsv != 0 {
         return Err(ProtocolError::ReservedBits);
     }
     // "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_."
     let opcode = Opcode::from_bits(first).ok_or(ProtocolError::ReservedOpcode(first & 0xF))?;
+    if second >> 7 != rules.masked as u8 {
+        // "a server MUST close the connection upon receiving a frame that is not masked", "A client MUST close a
+        // connection if it detects a masked frame."
+        return Err(if rules.masked { ProtocolError::MaskRequired } else { ProtocolError::MaskForbidden });
+    }
     if opcode.is_control() {
         // "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented."
-        if first & 0x80 == 0 {
+        if first & FIN == 0 {
             return Err(ProtocolError::FragmentedControlFrame);
         }
         if usize::from(second & 0x7F) > MAX_CONTROL_PAYLOAD {
             return Err(ProtocolError::ControlFrameTooLong);
         }
     }
-    match (second & 0x80 != 0, rules.masked) {
-        // "a server MUST close the connection upon receiving a frame that is not masked"
-        (false, true) => Err(ProtocolError::MaskRequired),
-        // "A client MUST close a connection if it detects a masked frame."
-        (true, false) => Err(ProtocolError::MaskForbidden),
-        _ => Ok(opcode),
-    }
+    Ok(opcode)
 }
 
 #[cfg(test)]

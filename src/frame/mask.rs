@@ -25,6 +25,11 @@ pub fn apply_mask(data: &mut [u8], key: MaskingKey, offset: u64) {
 #[inline]
 pub(crate) fn copy_masked(to: &mut [u8], from: &[u8], key: MaskingKey) {
     #[cfg(feature = "std")]
+    if key == [0; 4] {
+        // No `copy_from_slice`, which compares the lengths and panics.
+        return to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    }
+    #[cfg(feature = "std")]
     if to.len() >= WIDE {
         let at = to.as_ptr().align_offset(64).min(to.len()).min(from.len());
         let (head, to) = to.split_at_mut(at);
@@ -88,11 +93,14 @@ fn mask(data: &mut [u8], key: MaskingKey) {
 }
 
 #[cfg(not(feature = "std"))]
+#[allow(clippy::cast_possible_truncation, reason = "the lowest byte is the mask")]
+#[inline(never)]
 fn mask_copy(to: &mut [u8], from: &[u8], key: MaskingKey) {
+    let mut key = u32::from_le_bytes(key);
     for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
+        *to = *from ^ key as u8;
+        key = key.rotate_right(8);
     }
-    mask(to, key);
 }
 
 /// The key as it applies from byte `offset` of the payload on.

@@ -10,7 +10,7 @@ mod opcode;
 
 pub use close::{CloseCode, MAX_REASON};
 pub(crate) use close::{body_len, emit_body, parse_body};
-pub(crate) use header::RSV1;
+pub(crate) use header::{FIN, RSV1, check, emit_header, extended_len, header_len, payload_len};
 pub use header::{FrameHeader, Rules};
 pub use mask::{MaskingKey, apply_mask};
 pub(crate) use mask::{copy_masked, rotate};

@@ -21,6 +21,12 @@ const OWED: u8 = 2;
 const SERVER: u8 = 4;
 /// There is a deadline, of the closing handshake or of the message that is being received.
 const ARMED: u8 = 8;
+/// A close frame was put in the send buffer.
+const SENT: u8 = 16;
+/// A close frame was received.
+const RECEIVED: u8 = 32;
+/// There is a `failure`.
+const FAILED: u8 = 64;
 
 impl Closing {
     pub(crate) const fn new(role: Role) -> Self {
@@ -42,26 +48,24 @@ impl Closing {
         }
     }
 
-    /// Whether a close frame was put in the send buffer: "The application MUST NOT send any more data frames after
-    /// sending a Close frame."
-    pub(crate) const fn is_sent(&self) -> bool {
-        self.sent != 0
-    }
-
-    /// Whether nothing more can be sent, or soon.
-    #[cfg_attr(not(feature = "std"), inline(never))]
+    /// Whether nothing more can be sent, or soon: "The application MUST NOT send any more data frames after sending a
+    /// Close frame."
+    #[cfg_attr(feature = "std", inline)]
     pub(crate) const fn is_closing(&self) -> bool {
-        self.sent != 0 || self.flags.has(OWED | ENDED)
+        self.flags.has(SENT | OWED | ENDED)
     }
 
     /// Whether something that the peer sends still counts.
+    #[cfg_attr(feature = "std", inline)]
     pub(crate) const fn is_receiving(&self) -> bool {
-        self.received == 0 && self.failure.is_none() && !self.flags.has(ENDED)
+        !self.flags.has(RECEIVED | FAILED | ENDED)
     }
 
+    /// A close frame was put in the send buffer.
     pub(crate) const fn set_sent(&mut self, code: CloseCode) {
         self.next_deadline();
         self.flags.set(OWED, false);
+        self.flags.set(SENT, true);
         self.sent = code.0;
     }
 
@@ -69,6 +73,7 @@ impl Closing {
     pub(crate) fn set_received(&mut self, code: CloseCode, reason: u8) {
         self.received = code.0;
         self.reason = reason;
+        self.flags.set(RECEIVED, true);
         // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a
         // Close frame in response. (When sending a Close frame in response, the endpoint typically echos the status
         // code it received.)"
@@ -78,11 +83,12 @@ impl Closing {
     /// _Fail the WebSocket Connection_ (section 7.1.7).
     pub(crate) fn fail(&mut self, error: ProtocolError) {
         self.failure = Some(error);
+        self.flags.set(FAILED, true);
         self.owe();
     }
 
     const fn owe(&mut self) {
-        if self.sent == 0 {
+        if !self.flags.has(SENT) {
             self.next_deadline();
             self.flags.set(OWED, true);
         }
@@ -94,7 +100,7 @@ impl Closing {
     }
 
     pub(crate) const fn is_failed(&self) -> bool {
-        self.failure.is_some()
+        self.flags.has(FAILED)
     }
 
     pub(crate) const fn is_ended(&self) -> bool {
@@ -115,32 +121,16 @@ impl Closing {
     #[cfg_attr(feature = "std", inline)]
     pub(crate) const fn is_over(&self) -> bool {
         // "the server MUST close the TCP connection immediately", "the client SHOULD wait for the server to close".
-        self.failure.is_some()
-            || self.flags.has(ENDED)
-            || self.flags.has(SERVER) && self.received != 0 && self.sent != 0
+        self.flags.has(FAILED | ENDED) || self.flags.all(SERVER | RECEIVED | SENT)
     }
 
-    /// How the connection ended, if it has.
-    pub(crate) fn outcome(&self) -> Option<Failure> {
-        self.is_over().then(|| match self.failure {
-            Some(error) => Failure::Protocol(error),
-            None if self.sent != 0 || self.received != 0 => Failure::Closed(self.closed()),
-            None => Failure::ConnectionLost,
-        })
-    }
-
-    /// Whether neither end has begun to close, and nothing failed.
-    #[cfg_attr(feature = "std", inline)]
-    pub(crate) const fn is_open(&self) -> bool {
-        (self.received | self.sent) == 0 && self.failure.is_none() && !self.flags.has(OWED | ENDED)
-    }
-
-    /// Whether data may still be sent.
-    pub(crate) fn check_open(&self) -> Result<(), Failure> {
-        match self.outcome() {
-            Some(failure) => Err(failure),
-            None if self.is_closing() => Err(MisuseError::Closing.into()),
-            None => Ok(()),
+    /// How the connection ended; while it has not, `misuse`.
+    pub(crate) fn outcome_or<F: From<Failure>>(&self, misuse: MisuseError) -> F {
+        match self.failure {
+            _ if !self.is_over() => F::from(Failure::Misuse(misuse)),
+            Some(error) => F::from(Failure::Protocol(error)),
+            None if self.flags.has(SENT | RECEIVED) => F::from(Failure::Closed(self.closed())),
+            None => F::from(Failure::ConnectionLost),
         }
     }
 

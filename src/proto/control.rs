@@ -31,7 +31,7 @@ impl Control {
     /// Whether nothing is owed, and nothing has happened that ends the connection.
     #[cfg_attr(feature = "std", inline)]
     pub(crate) const fn is_quiet(&self) -> bool {
-        self.pong.is_empty() && self.closing.is_open()
+        self.pong.is_empty() && !self.closing.is_closing()
     }
 
     /// Whether a pong or a close frame waits for room in the send buffer.
@@ -101,12 +101,12 @@ impl PongSlot {
         self.len == u8::MAX
     }
 
+    #[allow(clippy::cast_possible_truncation, reason = "at most 125")]
     pub(crate) fn store(&mut self, slot: &[Cell<u8>], payload: &[u8]) {
-        self.len = 0;
         for (to, from) in slot.iter().zip(payload) {
             to.set(*from);
-            self.len += 1;
         }
+        self.len = payload.len() as u8;
     }
 
     /// What lies in `slot`, if a pong is owed.

@@ -15,6 +15,12 @@ impl Flags {
         self.0 & bits != 0
     }
 
+    /// Whether all of `bits` are set.
+    #[inline]
+    pub(crate) const fn all(self, bits: u8) -> bool {
+        self.0 & bits == bits
+    }
+
     /// Sets `bits`, or clears them.
     #[inline]
     pub(crate) const fn set(&mut self, bits: u8, on: bool) {

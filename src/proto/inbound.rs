@@ -1,16 +1,18 @@
 mod compressed;
+mod header;
 mod shown;
 
 use core::{cell::Cell, mem, ops::Range};
 
+use header::Frame;
 use shown::Shown;
 
 use super::{Act, Closing, Config, Control, Flags, Mode, Role};
 use crate::{
     Kind, Limits, MisuseError, ProtocolError,
-    buffer::shift,
+    buffer::{shift, slice_mut},
     extension::Decoder,
-    frame::{FrameHeader, MaskingKey, Opcode, Rules, Status, apply_mask, parse_body, rotate},
+    frame::{FrameHeader, MaskingKey, Opcode, apply_mask, parse_body, rotate},
     utf8::Validator,
 };
 
@@ -22,25 +24,11 @@ use crate::{
 ///        base                       keep                           head        tail
 /// ```
 /// Of a compressed message, what is held is what was not decoded yet; the message itself is in the decoder's output.
+// The bytes first: what lies near has shorter instructions.
+#[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Inbound {
-    base: usize,
-    keep: usize,
-    head: usize,
-    tail: usize,
-    /// How many of the held bytes, or of the decoder's output, `text` has seen.
-    checked: usize,
-    /// Bytes of the current frame's payload that are still to come: the low and the high half.
-    left: [u32; 2],
-    max_message: u32,
-    max_frame: u32,
-    max_fragments: u32,
-    /// What `max_message` and `max_fragments` leave for the rest of the current message, decoded.
-    budget: u32,
-    fragments: u32,
-    /// The current frame's key, as it applies to the next byte.
-    key: MaskingKey,
     text: Validator,
     frame: Frame,
     message: Option<Kind>,
@@ -53,23 +41,22 @@ pub(crate) struct Inbound {
     handed: bool,
     /// Some part of the current message was handed out.
     begun: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Frame {
-    /// Between two frames.
-    None,
-    Data,
-    /// Of the last frame of its message.
-    LastData,
-    /// All of a compressed message has arrived, and not all of it was decoded.
-    Undecoded,
-    Ping,
-    /// A ping whose pong is owed, and which is reported once that was sent.
-    Answered,
-    Pong,
-    Close,
+    base: usize,
+    keep: usize,
+    head: usize,
+    tail: usize,
+    /// Bytes of the current frame's payload that are still to come: the low and the high half.
+    left: [u32; 2],
+    /// How many of the held bytes, or of the decoder's output, `text` has seen.
+    checked: usize,
+    /// The current frame's key, as it applies to the next byte.
+    key: MaskingKey,
+    /// What `max_message` leaves for the rest of the current message, decoded.
+    budget: u32,
+    fragments: u32,
+    max_message: u32,
+    max_frame: u32,
+    max_fragments: u32,
 }
 
 /// What is received has to be masked, or must not be.
@@ -78,6 +65,20 @@ const MASKED: u8 = 1;
 const REPORT: u8 = 2;
 /// Text is handed out unchecked.
 const UNCHECKED: u8 = 4;
+
+/// What a piece of the peer's bytes leads to.
+enum Next {
+    /// The next piece.
+    Again,
+    /// The next piece, once more of it has arrived.
+    More,
+    /// Something for the caller.
+    Part,
+    /// Something is owed to the peer.
+    Owed,
+    /// A rule was broken.
+    Failed(ProtocolError),
+}
 
 /// What the caller of [`Inbound::receive`] hands in: one pointer to pass on instead of seven words.
 struct Call<'c> {
@@ -99,12 +100,13 @@ impl Inbound {
             left: [0; 2],
             max_message,
             max_frame,
-            max_fragments,
+            // The first frame counts, and is never too many.
+            max_fragments: max_fragments.max(1),
             budget: 0,
             fragments: 0,
             key: [0; 4],
             text: Validator::new(),
-            frame: Frame::None,
+            frame: Frame::NONE,
             message: None,
             shown: Shown::new(Kind::Binary, true, true),
             rules: Flags::new(
@@ -125,8 +127,8 @@ impl Inbound {
 
     /// Where to read to.
     pub(crate) fn space<'b>(&self, rx: &'b mut [u8]) -> &'b mut [u8] {
-        let end = self.tail + self.room(rx.len());
-        rx.get_mut(self.tail..end).unwrap_or_default()
+        let room = self.room(rx.len());
+        slice_mut(rx, self.tail, room)
     }
 
     /// How much is read at once: little enough to stay in the fastest cache, and of a large frame no more than is known
@@ -140,10 +142,8 @@ impl Inbound {
     fn room(&self, len: usize) -> usize {
         const AHEAD: usize = 17 << 10;
         const AHEAD_LEFT: usize = AHEAD / 4;
-        let left = match self.frame {
-            Frame::Data | Frame::LastData => self.left(),
-            _ => 0,
-        };
+        let payload = self.frame.0 & (0x8 | Frame::HEADER) == 0;
+        let left = if payload { self.left() } else { 0 };
         let most = match left {
             ..AHEAD_LEFT => AHEAD,
             // It is unmasked while it is in the cache.
@@ -164,7 +164,7 @@ impl Inbound {
 
     /// Forgets all that is in the buffer but the `kept` bytes at its front, and all that is still to come.
     fn set_discard(&mut self, kept: usize) {
-        self.frame = Frame::None;
+        self.frame = Frame::NONE;
         (self.base, self.keep, self.head, self.tail) = (kept, kept, kept, kept);
     }
 
@@ -186,14 +186,7 @@ impl Inbound {
             (self.head, self.tail) = (self.keep, self.keep);
             return Act::Receive;
         }
-        let mut call = Call { rx, slot, control, mode };
-        match self.poll(&mut call, decoder) {
-            Ok(act) => act,
-            Err(error) => {
-                self.fail(&mut call.control.closing, error);
-                Act::Owed
-            }
-        }
+        self.poll(&mut Call { rx, slot, control, mode }, decoder)
     }
 
     /// "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame) from the remote
@@ -206,11 +199,10 @@ impl Inbound {
 
     /// Whether a message has begun whose end has not arrived.
     pub(crate) const fn is_unfinished(&self) -> bool {
-        self.message.is_some() && !matches!(self.frame, Frame::Undecoded)
+        self.message.is_some() && !matches!(self.frame, Frame::UNDECODED)
     }
 
-    #[cfg_attr(not(feature = "std"), inline(never))]
-    fn poll<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Result<Act, ProtocolError> {
+    fn poll<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Act {
         if D::ACTIVE && self.compressed {
             // What the decoder holds back, and what was assembled by a dropped call for a whole message.
             let more = mem::replace(&mut self.handed, false);
@@ -219,11 +211,11 @@ impl Inbound {
                 self.checked = 0;
                 self.compressed = self.message.is_some();
             }
-            if self.compressed
-                && (more || call.mode == Mode::Parts && !decoder.output().is_empty())
-                && let Some(decoded) = self.decode(call, decoder)?
-            {
-                return Ok(decoded);
+            if self.compressed && (more || call.mode == Mode::Parts && !decoder.output().is_empty()) {
+                match self.decode(call, decoder) {
+                    Next::More => {}
+                    next => return self.taken(call, next),
+                }
             }
         }
         let held = !(D::ACTIVE && self.compressed);
@@ -237,204 +229,136 @@ impl Inbound {
         }
         if held && call.mode == Mode::Parts && self.keep > self.base {
             // What a dropped call for a whole message has assembled.
-            return self.hand_out(call, false);
+            self.hand_out(call, false);
+            return Act::Part;
         }
         loop {
-            let decoded = match self.frame {
-                Frame::None => self.begin(call, decoder)?,
-                Frame::Data => self.data(call, decoder, false)?,
-                Frame::LastData => self.data(call, decoder, true)?,
-                Frame::Undecoded => self.decode(call, decoder)?,
-                frame => self.control(call, frame)?,
+            let next = match self.frame {
+                Frame::NONE => self.begin(call.rx, decoder),
+                Frame(first) if first & Frame::HEADER != 0 => self.length(call.rx),
+                Frame::UNDECODED if D::ACTIVE => self.decode(call, decoder),
+                frame if frame.is_control() => self.control(call, frame),
+                frame => self.data(call, decoder, frame),
             };
-            if let Some(decoded) = decoded {
-                return Ok(decoded);
+            if !matches!(next, Next::Again) {
+                return self.taken(call, next);
             }
         }
     }
 
-    /// Decodes the header of the next frame.
-    #[cfg_attr(feature = "std", inline)]
-    #[cfg_attr(not(feature = "std"), inline(never))]
-    fn begin<D: Decoder>(
-        &mut self,
-        call: &mut Call<'_>,
-        decoder: &mut D,
-    ) -> Result<Option<Act>, ProtocolError> {
-        let rules = Rules { masked: self.rules.has(MASKED), rsv: if D::ACTIVE { decoder.rsv() } else { 0 } };
-        let undecoded = call.rx.get(self.head..self.tail).unwrap_or_default();
-        let Status::Complete((header, used)) = FrameHeader::parse(undecoded, rules)? else {
-            return self.more(call, FrameHeader::MAX_LEN).map(Some);
-        };
-        trace!("received {} frame, fin {}, {} bytes", header.opcode, header.fin, header.payload_len);
-        // "a "Per-Message Compressed" bit ... on the first frame of a message": on no other, and on no control frame.
-        if D::ACTIVE && header.rsv != 0 && !matches!(header.opcode, Opcode::Text | Opcode::Binary) {
-            return Err(ProtocolError::ReservedBits);
-        }
-        self.frame = match header.opcode {
-            Opcode::Ping => Frame::Ping,
-            Opcode::Pong => Frame::Pong,
-            Opcode::Close => Frame::Close,
-            data => {
-                self.begin_data(data, &header)?;
-                if D::ACTIVE && header.rsv != 0 {
-                    decoder.begin();
-                }
-                if header.fin { Frame::LastData } else { Frame::Data }
+    /// What that means to the driver.
+    #[inline]
+    fn taken(&mut self, call: &mut Call<'_>, next: Next) -> Act {
+        match next {
+            Next::Part => Act::Part,
+            Next::More => self.more(call.rx),
+            Next::Failed(error) => {
+                self.fail(&mut call.control.closing, error);
+                Act::Owed
             }
-        };
-        self.head += used;
-        if self.base == self.keep {
-            // Nothing is held: the payload can stay where it is.
-            (self.base, self.keep) = (self.head, self.head);
+            Next::Owed | Next::Again => Act::Owed,
         }
-        self.set_left(header.payload_len);
-        self.key = header.masking_key.unwrap_or_default();
-        Ok(None)
-    }
-
-    /// The rules of fragmentation (section 5.4) and the limits.
-    fn begin_data(&mut self, opcode: Opcode, header: &FrameHeader) -> Result<(), ProtocolError> {
-        match (opcode, self.message) {
-            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
-            (Opcode::Continuation, Some(_)) => {
-                self.fragments = self.fragments.saturating_add(1);
-                if self.fragments > self.max_fragments {
-                    return Err(ProtocolError::TooManyFragments);
-                }
-            }
-            (_, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
-            (opcode, None) => {
-                self.message = Some(if opcode == Opcode::Text { Kind::Text } else { Kind::Binary });
-                self.budget = self.max_message;
-                self.fragments = 1;
-                self.text = Validator::new();
-                self.checked = 0;
-                self.compressed = header.rsv != 0;
-            }
-        }
-        if self.max_frame != u32::MAX && header.payload_len > u64::from(self.max_frame) {
-            return Err(ProtocolError::FrameTooLarge);
-        }
-        // The limit is on what a compressed message becomes.
-        if self.max_message != u32::MAX && !self.compressed {
-            self.budget = u32::try_from(header.payload_len)
-                .ok()
-                .and_then(|len| self.budget.checked_sub(len))
-                .ok_or(ProtocolError::MessageTooLarge)?;
-        }
-        Ok(())
     }
 
     /// Decodes what has arrived of a data frame's payload.
     #[cfg_attr(feature = "std", inline)]
-    fn data<D: Decoder>(
-        &mut self,
-        call: &mut Call<'_>,
-        decoder: &mut D,
-        fin: bool,
-    ) -> Result<Option<Act>, ProtocolError> {
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    fn data<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D, frame: Frame) -> Next {
         let taken = self.left().min(self.tail - self.head);
         self.unmask(call.rx, taken);
         let [low, high] = self.left;
         let left = u64::from(high) << 32 | u64::from(low);
         self.set_left(left - taken as u64);
-        if self.head != self.keep {
-            // "in place": the payload slides down over the headers that came before it.
-            shift(call.rx, self.head..self.head + taken, self.keep);
-        }
+        // "in place": the payload slides down over the headers that came before it.
+        shift(call.rx, self.head..self.head + taken, self.keep);
         self.head += taken;
         self.keep += taken;
         if self.head == self.tail {
             (self.head, self.tail) = (self.keep, self.keep);
         }
         let complete = self.left == [0; 2];
+        let fin = complete && frame.is_fin();
         if complete {
-            self.frame = Frame::None;
+            self.frame = Frame::NONE;
         }
-        let fin = complete && fin;
         if D::ACTIVE && self.compressed {
             if fin {
-                self.frame = Frame::Undecoded;
+                self.frame = Frame::UNDECODED;
             }
-            let decoded = self.decode(call, decoder)?;
-            return if decoded.is_some() || complete {
-                Ok(decoded)
-            } else {
-                self.more(call, self.left()).map(Some)
+            return match self.decode(call, decoder) {
+                Next::More if complete => Next::Again,
+                next => next,
             };
         }
+        // Of a message that is handed out whole once it is all there, `message` does it.
+        if !(fin && call.mode == Mode::Whole)
+            && let Err(error) = self.check(call.rx, fin)
+        {
+            return Next::Failed(error);
+        }
         if fin || call.mode == Mode::Parts && self.keep > self.base {
-            return self.hand_out(call, fin).map(Some);
+            self.hand_out(call, fin);
+            Next::Part
+        } else if complete {
+            Next::Again
+        } else {
+            Next::More
         }
-        if complete {
-            // "as soon as the offending byte has arrived": before the next frame can break another rule.
-            self.check(call)?;
-            return Ok(None);
-        }
-        self.more(call, self.left()).map(Some)
     }
 
     /// Hands out what is held: a whole message, or in parts what there is of it.
-    fn hand_out(&mut self, call: &mut Call<'_>, fin: bool) -> Result<Act, ProtocolError> {
-        let kind = self.message.unwrap_or(Kind::Binary);
-        self.shown = Shown::new(kind, !self.begun, fin);
-        if call.mode == Mode::Parts {
-            self.check(call)?;
-            if fin && kind == Kind::Text && !self.rules.has(UNCHECKED) && !self.text.is_complete() {
-                return Err(ProtocolError::InvalidUtf8);
-            }
-            self.checked = 0;
-        }
+    fn hand_out(&mut self, call: &mut Call<'_>, fin: bool) {
+        self.shown = Shown::new(self.message.unwrap_or(Kind::Binary), !self.begun, fin);
+        self.checked = 0;
         self.handed = true;
         self.begun = !fin;
         if fin {
             self.message = None;
             call.control.closing.next_deadline();
         }
-        Ok(Act::Part)
     }
 
     /// Decodes a control frame once its payload is there, and does what it asks for.
-    #[cfg_attr(not(feature = "std"), inline(never))]
-    fn control(&mut self, call: &mut Call<'_>, frame: Frame) -> Result<Option<Act>, ProtocolError> {
-        let len = self.left();
-        let missing = len.saturating_sub(self.tail - self.head);
-        if missing > 0 {
-            return self.more(call, missing).map(Some);
+    #[allow(clippy::cast_possible_truncation, reason = "at most 125")]
+    fn control(&mut self, call: &mut Call<'_>, frame: Frame) -> Next {
+        let [len, _] = self.left;
+        let len = len as usize;
+        if len > self.tail - self.head {
+            return Next::More;
         }
-        if frame != Frame::Answered {
-            self.unmask(call.rx, len);
+        let mut kind = Kind::Ping;
+        if frame != Frame::ANSWERED {
+            let payload = self.unmask(call.rx, len);
+            match frame.opcode() {
+                Some(Opcode::Close) => {
+                    let (code, reason) = match parse_body(payload) {
+                        Ok(body) => body,
+                        Err(error) => return Next::Failed(error),
+                    };
+                    // Its reason goes to the front of the buffer, where it stays.
+                    let (end, len) = (self.head + len, reason.len());
+                    shift(call.rx, end - len..end, 0);
+                    self.set_discard(len);
+                    call.control.closing.set_received(code, len as u8);
+                    return Next::Owed;
+                }
+                Some(Opcode::Ping) => {
+                    if !call.control.closing.is_closing() {
+                        call.control.pong.store(call.slot, payload);
+                    }
+                    if self.rules.has(REPORT) {
+                        // It stays until the next poll, which finds it answered.
+                        self.frame = Frame::ANSWERED;
+                        return Next::Owed;
+                    }
+                }
+                _ => kind = Kind::Pong,
+            }
         }
-        let payload = call.rx.get(self.head..self.head + len).unwrap_or_default();
-        let kind = match frame {
-            Frame::Ping => {
-                if !call.control.closing.is_closing() {
-                    call.control.pong.store(call.slot, payload);
-                }
-                if self.rules.has(REPORT) {
-                    // It stays until the next poll, which finds it answered.
-                    self.frame = Frame::Answered;
-                    return Ok(Some(Act::Owed));
-                }
-                Kind::Ping
-            }
-            Frame::Answered => Kind::Ping,
-            Frame::Pong => Kind::Pong,
-            _ => {
-                // Its reason goes to the front of the buffer, where it stays.
-                let (code, reason) = parse_body(payload)?;
-                let (end, len) = (self.head + len, reason.len());
-                shift(call.rx, end - len..end, 0);
-                self.set_discard(len);
-                call.control.closing.set_received(code, u8::try_from(len).unwrap_or(0));
-                return Ok(Some(Act::Owed));
-            }
-        };
         self.head += len;
-        self.frame = Frame::None;
+        self.frame = Frame::NONE;
         self.shown = Shown::new(kind, true, true);
-        Ok(Some(if self.rules.has(REPORT) { Act::Part } else { Act::Owed }))
+        if self.rules.has(REPORT) { Next::Part } else { Next::Owed }
     }
 
     /// What is still to come of the payload; of a control frame all of it.
@@ -449,42 +373,50 @@ impl Inbound {
         self.left = [left as u32, (left >> 32) as u32];
     }
 
-    /// Unmasks the next `len` bytes of the payload.
+    /// The next `len` bytes of the payload, unmasked.
     #[cfg_attr(feature = "std", inline)]
-    fn unmask(&mut self, rx: &mut [u8], len: usize) {
+    fn unmask<'r>(&mut self, rx: &'r mut [u8], len: usize) -> &'r mut [u8] {
+        let payload = slice_mut(rx, self.head, len);
         if self.rules.has(MASKED) {
-            apply_mask(rx.get_mut(self.head..self.head + len).unwrap_or_default(), self.key, 0);
+            apply_mask(payload, self.key, 0);
             self.key = rotate(self.key, len as u64);
         }
+        payload
     }
 
-    /// Checks the text that is held and was not checked yet.
-    fn check(&mut self, call: &Call<'_>) -> Result<(), ProtocolError> {
-        if self.message == Some(Kind::Text) && !self.rules.has(UNCHECKED) && !self.compressed {
-            let unseen = call.rx.get(self.base + self.checked..self.keep).unwrap_or_default();
-            self.text.push(unseen)?;
+    /// Checks the text that is held and was not checked yet: "as soon as the offending byte has arrived", before the next
+    /// frame can break another rule.
+    fn check(&mut self, rx: &[u8], fin: bool) -> Result<(), ProtocolError> {
+        if self.message == Some(Kind::Text) && !self.rules.has(UNCHECKED) {
+            if let Some(unseen) = rx.get(self.base + self.checked..self.keep) {
+                self.text.push(unseen)?;
+            }
             self.checked = self.keep - self.base;
+            if fin && !self.text.is_complete() {
+                return Err(ProtocolError::InvalidUtf8);
+            }
         }
         Ok(())
     }
 
-    /// Makes room for `wanted` bytes, as far as that goes.
-    fn more(&mut self, call: &mut Call<'_>, wanted: usize) -> Result<Act, ProtocolError> {
-        // The wait may be long: "as soon as the offending byte has arrived" is now.
-        self.check(call)?;
+    /// Makes room for what has to come next, as far as that goes.
+    fn more(&mut self, rx: &mut [u8]) -> Act {
+        let wanted = if self.frame.0 & Frame::HEADER != 0 {
+            FrameHeader::MAX_LEN
+        } else {
+            self.left().saturating_sub(self.tail - self.head)
+        };
         let there = self.keep - self.base + (self.tail - self.head);
         let cheap = cfg!(feature = "std") && there <= self.base / 8;
-        if (cheap || call.rx.len().saturating_sub(self.tail) < wanted)
-            && (self.base > 0 || self.head > self.keep)
-        {
+        if cheap || rx.len().saturating_sub(self.tail) < wanted {
             // Once a message at most: `base` is 0 from then on, and undecoded bytes are less than one frame.
-            shift(call.rx, self.base..self.keep, 0);
+            shift(rx, self.base..self.keep, 0);
             self.keep -= self.base;
             self.base = 0;
-            shift(call.rx, self.head..self.tail, self.keep);
+            shift(rx, self.head..self.tail, self.keep);
             self.tail -= self.head - self.keep;
             self.head = self.keep;
         }
-        Ok(if self.tail < call.rx.len() { Act::Receive } else { Act::Grow })
+        if self.tail < rx.len() { Act::Receive } else { Act::Grow }
     }
 }

@@ -135,7 +135,7 @@ pub use config::{Config, Role};
 pub(crate) use control::{Control, PongSlot};
 pub(crate) use flags::Flags;
 pub(crate) use inbound::Inbound;
-pub(crate) use outbound::{Outbound, Outgoing, cut};
+pub(crate) use outbound::{Outbound, Outgoing, Sink, cut};
 pub use session::Session;
 pub(crate) use step::{Act, Want};
 pub use step::{Failure, Mode, Step};

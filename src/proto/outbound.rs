@@ -1,13 +1,13 @@
 use core::{cell::Cell, ops::Range};
 
-use super::{Act, Closing, Control, Flags, PongSlot, Role};
+use super::{Act, Control, Flags, PongSlot, Role};
 use crate::{
     CloseCode, Kind, Message, MisuseError, Random,
     buffer::shift,
     extension::{Encoded, Encoder},
     frame::{
-        FrameHeader, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, RSV1, apply_mask, body_len, copy_masked,
-        emit_body,
+        FIN, FrameHeader, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, RSV1, apply_mask, body_len, copy_masked,
+        emit_body, emit_header, header_len,
     },
 };
 
@@ -26,6 +26,24 @@ pub(crate) struct Outbound {
     /// The message that `send_part` began and did not finish.
     message: Option<Kind>,
     flags: Flags,
+}
+
+/// What the caller of the methods of [`Outbound`] hands in: one pointer to pass on instead of six words.
+pub(crate) struct Sink<'c> {
+    /// Where frames are put.
+    pub(crate) data: &'c mut [u8],
+    /// Where the payload of a pong waits.
+    pub(crate) slot: &'c [Cell<u8>],
+    /// Where masking keys come from.
+    pub(crate) random: &'c mut dyn Random,
+}
+
+impl<'c> Sink<'c> {
+    /// Of a whole send buffer.
+    pub(crate) fn new(tx: &'c mut [u8], random: &'c mut dyn Random) -> Self {
+        let (data, slot) = cut(tx);
+        Self { data, slot, random }
+    }
 }
 
 const MASKED: u8 = 1;
@@ -117,10 +135,14 @@ impl Outbound {
     /// Begins to send, or goes on with what was interrupted.
     pub(crate) fn start<E: Encoder>(
         &mut self,
+        control: &Control,
         encoder: &mut E,
         out: &Outgoing<'_>,
         resume: bool,
     ) -> Result<(), MisuseError> {
+        if control.closing.is_closing() {
+            return Err(MisuseError::Closing);
+        }
         if resume && self.progress != Progress::Idle {
             return if out.data.len() < self.taken { Err(MisuseError::NotTheSameMessage) } else { Ok(()) };
         }
@@ -128,16 +150,16 @@ impl Outbound {
             return Err(MisuseError::Interrupted { taken: u32::try_from(self.taken).unwrap_or(u32::MAX) });
         }
         match (out.kind, self.message) {
-            (Kind::Ping | Kind::Pong, _) if out.data.len() > MAX_CONTROL_PAYLOAD => {
+            (kind, _) if kind.is_control() && out.data.len() > MAX_CONTROL_PAYLOAD => {
                 return Err(MisuseError::ControlTooLong);
             }
-            (Kind::Ping | Kind::Pong, _) if !out.fin => return Err(MisuseError::FragmentedControl),
+            (kind, _) if kind.is_control() && !out.fin => return Err(MisuseError::FragmentedControl),
             (Kind::Ping | Kind::Pong, _) | (_, None) => {}
             (_, Some(_)) if !out.part => return Err(MisuseError::MessageOpen),
             (kind, Some(open)) if kind != open => return Err(MisuseError::KindChanged),
             _ => {}
         }
-        if E::ACTIVE && self.message.is_none() && matches!(out.kind, Kind::Text | Kind::Binary) {
+        if E::ACTIVE && self.message.is_none() && !out.kind.is_control() {
             self.flags.set(COMPRESSED, encoder.begin(out.data.len(), out.fin));
         }
         self.taken = 0;
@@ -146,12 +168,11 @@ impl Outbound {
     }
 
     /// Puts as much of what is sent into `data` as fits: [`Act::Done`] when all of it was put, [`Act::Transmit`] when
-    /// there has to be more room, [`Act::Refused`] when nothing can be sent any more.
+    /// there has to be more room, [`Act::Over`] when nothing can be sent any more.
     #[cfg_attr(feature = "std", inline)]
     pub(crate) fn put<E: Encoder>(
         &mut self,
-        data: &mut [u8],
-        random: &mut dyn Random,
+        sink: &mut Sink<'_>,
         control: &Control,
         encoder: &mut E,
         out: &Outgoing<'_>,
@@ -162,33 +183,36 @@ impl Outbound {
         }
         // "The application MUST NOT send any more data frames after sending a Close frame."
         if control.closing.is_closing() {
-            return Act::Refused;
+            return Act::Over;
         }
         let rest = out.data.get(self.taken..).unwrap_or_default();
-        let Some(fits) = self.fits(data) else {
-            return Act::Transmit;
-        };
-        if E::ACTIVE && self.flags.has(COMPRESSED) && matches!(out.kind, Kind::Text | Kind::Binary) {
+        let room = sink.data.len().saturating_sub(self.end);
+        if E::ACTIVE && self.flags.has(COMPRESSED) && !out.kind.is_control() {
+            let fits = room.saturating_sub(self.header_len(room));
             // A frame that is small because of what is before it is not worth its header.
-            if self.end > 0 && fits < rest.len().min(data.len() / 4) {
+            if self.end > 0 && fits < rest.len().min(sink.data.len() / 4) {
                 return Act::Transmit;
             }
-            let complete = self.put_compressed(data, random, encoder, rest, fits, out);
+            let complete = self.put_compressed(sink, encoder, rest, fits, out);
             return if complete { Act::Done } else { Act::Transmit };
         }
-        if rest.len() > fits && self.end > 0 {
+        let header = self.header_len(rest.len());
+        let complete = header + rest.len() <= room;
+        if !complete && self.end > 0 {
             return Act::Transmit;
         }
         // An empty buffer holds a control frame whole, and something of any other.
-        let len = rest.len().min(fits);
-        let complete = len == rest.len();
-        let opcode = self.opcode(out.kind);
+        let payload =
+            if complete { rest } else { rest.get(..room.saturating_sub(header)).unwrap_or_default() };
         let fin = complete && out.fin;
-        self.frame(data, random, opcode, fin, rest.get(..len).unwrap_or_default());
-        if !opcode.is_control() {
+        let first = self.opcode(out.kind) as u8 | if fin { FIN } else { 0 };
+        if let Some((to, key)) = self.header(sink, first, payload.len()) {
+            copy_masked(to, payload, key);
+        }
+        if !out.kind.is_control() {
             self.message = if fin { None } else { Some(out.kind) };
         }
-        self.taken += len;
+        self.taken += payload.len();
         if !complete {
             return Act::Transmit;
         }
@@ -199,8 +223,7 @@ impl Outbound {
     /// Puts a frame with as much of a compressed message as fits; `true` when all of it was put.
     fn put_compressed<E: Encoder>(
         &mut self,
-        data: &mut [u8],
-        random: &mut dyn Random,
+        sink: &mut Sink<'_>,
         encoder: &mut E,
         rest: &[u8],
         fits: usize,
@@ -215,8 +238,8 @@ impl Outbound {
             masking_key,
             payload_len: len as u64,
         };
-        let masking_key = self.masking_key(random);
-        let Some(room) = data.get_mut(self.end..) else { return false };
+        let masking_key = self.masking_key(sink.random);
+        let Some(room) = sink.data.get_mut(self.end..) else { return false };
         // How long the payload is shows only when it is there, behind the room for the longest header that it may need.
         let at = header(fits, false, masking_key).encoded_len();
         let Some(to) = room.get_mut(at..).and_then(|room| room.get_mut(..fits)) else { return false };
@@ -245,12 +268,9 @@ impl Outbound {
 
     /// Of a frame that is sent now.
     const fn opcode(&self, kind: Kind) -> Opcode {
-        match (kind, self.message) {
-            (Kind::Ping, _) => Opcode::Ping,
-            (Kind::Pong, _) => Opcode::Pong,
-            (_, Some(_)) => Opcode::Continuation,
-            (Kind::Text, None) => Opcode::Text,
-            (Kind::Binary, None) => Opcode::Binary,
+        match self.message {
+            Some(_) if !kind.is_control() => Opcode::Continuation,
+            _ => kind.opcode(),
         }
     }
 
@@ -272,15 +292,9 @@ impl Outbound {
     /// What to do next for what is owed to the peer and what was put; [`Act::Done`] when all of it is written and
     /// flushed, [`Act::Over`] once the peer was told all that is owed to it and the connection has ended.
     #[cfg_attr(feature = "std", inline)]
-    pub(crate) fn poll(
-        &mut self,
-        data: &mut [u8],
-        slot: &[Cell<u8>],
-        random: &mut dyn Random,
-        control: &mut Control,
-    ) -> Act {
+    pub(crate) fn poll(&mut self, sink: &mut Sink<'_>, control: &mut Control) -> Act {
         if control.is_owing() {
-            self.put_owed(data, slot, random, control);
+            self.put_owed(sink, control);
         }
         // Reading may go before writing only while there is something to read.
         if !control.closing.is_receiving() {
@@ -298,92 +312,65 @@ impl Outbound {
     }
 
     /// Puts the pong, then the close frame, as far as there is room: once the buffer is drained there is.
-    fn put_owed(
-        &mut self,
-        data: &mut [u8],
-        slot: &[Cell<u8>],
-        random: &mut dyn Random,
-        control: &mut Control,
-    ) {
-        if control.closing.is_sent() {
-            control.pong = PongSlot::EMPTY;
-        }
-        if let Some(payload) = control.pong.payload(slot)
-            && let Some((to, key)) = self.header(data, random, Opcode::Pong, true, payload.len())
+    fn put_owed(&mut self, sink: &mut Sink<'_>, control: &mut Control) {
+        if let Some(payload) = control.pong.payload(sink.slot)
+            && let Some((to, key)) = self.header(sink, FIN | Opcode::Pong as u8, payload.len())
         {
             for (to, from) in to.iter_mut().zip(payload) {
                 *to = from.get();
             }
-            apply_mask(to, key.unwrap_or_default(), 0);
+            apply_mask(to, key, 0);
             control.pong = PongSlot::EMPTY;
         }
         if let Some(code) = control.closing.owed() {
-            self.put_close(data, random, &mut control.closing, code, "");
+            self.put_close(sink, control, code, "");
         }
     }
 
     /// Puts a close frame, the last one of this direction; `false` if there is no room yet.
     pub(crate) fn put_close(
         &mut self,
-        data: &mut [u8],
-        random: &mut dyn Random,
-        closing: &mut Closing,
+        sink: &mut Sink<'_>,
+        control: &mut Control,
         code: CloseCode,
         reason: &str,
     ) -> bool {
-        let Some((to, key)) = self.header(data, random, Opcode::Close, true, body_len(code, reason)) else {
+        let Some((to, key)) = self.header(sink, FIN | Opcode::Close as u8, body_len(code, reason)) else {
             return false;
         };
         emit_body(code, reason, to);
-        apply_mask(to, key.unwrap_or_default(), 0);
-        closing.set_sent(code);
+        apply_mask(to, key, 0);
+        control.closing.set_sent(code);
+        // No pong comes after it.
+        control.pong = PongSlot::EMPTY;
         true
     }
 
-    /// The largest payload that fits behind what was put, with its header; `None` if not even an empty one does.
-    fn fits(&self, data: &[u8]) -> Option<usize> {
-        let header = if self.flags.has(MASKED) { 6 } else { 2 };
-        let room = data.len().checked_sub(self.end)?.checked_sub(header)?;
-        Some(match room {
-            0..=125 => room,
-            126..=127 => 125,
-            128..=0x1_0001 => room - 2,
-            0x1_0002..=0x1_0007 => 0xFFFF,
-            _ => room - 8,
-        })
-    }
-
-    /// Appends one frame of data; the caller has made sure that it fits.
-    #[cfg_attr(feature = "std", inline)]
-    fn frame(&mut self, data: &mut [u8], random: &mut dyn Random, opcode: Opcode, fin: bool, payload: &[u8]) {
-        if let Some((to, key)) = self.header(data, random, opcode, fin, payload.len()) {
-            match key {
-                Some(key) => copy_masked(to, payload, key),
-                // No `copy_from_slice`, which compares the lengths and panics.
-                None => to.iter_mut().zip(payload).for_each(|(to, from)| *to = *from),
-            }
-        }
+    /// How long the header of a frame is.
+    const fn header_len(&self, payload_len: usize) -> usize {
+        header_len(payload_len as u64, self.flags.has(MASKED))
     }
 
     /// Appends the header of a frame, if there is room for all of it; its payload goes to where is returned, masked with
-    /// the key if there is one.
+    /// the key, which is 0 at a server.
     #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(not(feature = "std"), inline(never))]
     fn header<'d>(
         &mut self,
-        data: &'d mut [u8],
-        random: &mut dyn Random,
-        opcode: Opcode,
-        fin: bool,
+        sink: &'d mut Sink<'_>,
+        first: u8,
         len: usize,
-    ) -> Option<(&'d mut [u8], Option<MaskingKey>)> {
-        let masking_key = self.masking_key(random);
-        let header = FrameHeader { fin, rsv: 0, opcode, masking_key, payload_len: len as u64 };
-        let room = data.get_mut(self.end..)?;
-        let at = header.emit(room)?;
-        let to = room.get_mut(at..)?.get_mut(..len)?;
-        trace!("sending {} frame, fin {}, {} bytes", opcode, fin, len);
+    ) -> Option<(&'d mut [u8], MaskingKey)> {
+        let at = self.header_len(len);
+        let (header, room) = sink.data.get_mut(self.end..)?.split_at_mut_checked(at)?;
+        let to = room.get_mut(..len)?;
+        let masking_key = self.masking_key(sink.random);
+        emit_header(header, first, masking_key, len as u64);
+        if let Some(opcode) = Opcode::from_bits(first) {
+            trace!("sending {} frame, fin {}, {} bytes", opcode, first & FIN != 0, len);
+        }
         self.end += at + len;
-        Some((to, masking_key))
+        Some((to, masking_key.unwrap_or_default()))
     }
 }
 

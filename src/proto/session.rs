@@ -1,10 +1,11 @@
 use core::{ops::Range, time::Duration};
 
 use super::{
-    Act, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, Role, Step, Want, cut,
+    Act, Config, Control, Failure, Inbound, MIN_RX, MIN_TX, Mode, Outbound, Outgoing, Role, Sink, Step, Want,
 };
 use crate::{
     CloseCode, Closed, Kind, Message, MisuseError, Part, ProtocolError, Random,
+    buffer::slice,
     extension::{Decoder, Encoder},
     frame::MAX_REASON,
 };
@@ -96,18 +97,19 @@ impl Session {
         encoder: &mut E,
         want: &Want<'_>,
     ) -> Act {
-        let (data, slot) = cut(tx);
+        let mut sink = Sink::new(tx, random);
+        let slot = sink.slot;
         let mode = match want {
             Want::Receive(mode) => *mode,
             Want::Close(code, reason) => {
                 if !self.control.closing.is_closing() {
                     // Without room it is put once what is pending was transmitted.
-                    self.outbound.put_close(data, random, &mut self.control.closing, *code, reason);
+                    self.outbound.put_close(&mut sink, &mut self.control, *code, reason);
                 }
                 Mode::Parts
             }
             Want::Feed(out) | Want::Send(out) => {
-                let act = self.outbound.put(data, random, &self.control, encoder, out);
+                let act = self.outbound.put(&mut sink, &self.control, encoder, out);
                 if act != Act::Done {
                     return act;
                 }
@@ -122,7 +124,7 @@ impl Session {
             // Most often there is nothing to send.
             let quiet = cfg!(feature = "std") && self.outbound.is_idle() && self.control.is_quiet();
             if !quiet && !matches!(want, Want::Feed(_)) {
-                let act = self.outbound.poll(data, slot, random, &mut self.control);
+                let act = self.outbound.poll(&mut sink, &mut self.control);
                 if act != Act::Done {
                     return act;
                 }
@@ -174,8 +176,13 @@ impl Session {
     }
 
     /// Why [`advance`](Self::advance) said that there is nothing to do.
-    pub(crate) fn failure(&self, act: Act) -> Failure {
+    pub(crate) fn failure<F: From<Failure>>(&self, act: Act) -> F {
         act.failure(&self.control.closing)
+    }
+
+    /// Why [`start`](Self::start) refused.
+    pub(crate) fn refusal<F: From<Failure>>(&self, misuse: MisuseError) -> F {
+        self.control.closing.outcome_or(misuse)
     }
 
     /// Begins to send a message, before [`poll_send`](Self::poll_send). With `resume`, goes on with the one that an
@@ -189,7 +196,7 @@ impl Session {
         message: &Message<'_>,
         resume: bool,
     ) -> Result<(), Failure> {
-        self.start(encoder, &Outgoing::from(*message), resume)
+        self.start(encoder, &Outgoing::from(*message), resume).map_err(|misuse| self.refusal(misuse))
     }
 
     /// Begins to send a part of a message; otherwise like [`start_send`](Self::start_send).
@@ -205,16 +212,17 @@ impl Session {
         resume: bool,
     ) -> Result<(), Failure> {
         self.start(encoder, &Outgoing { kind, data, fin, part: true }, resume)
+            .map_err(|misuse| self.refusal(misuse))
     }
 
+    /// What is refused may have a reason that counts more: [`refusal`](Self::refusal).
     pub(crate) fn start(
         &mut self,
         encoder: &mut impl Encoder,
         out: &Outgoing<'_>,
         resume: bool,
-    ) -> Result<(), Failure> {
-        self.control.closing.check_open()?;
-        Ok(self.outbound.start(encoder, out, resume)?)
+    ) -> Result<(), MisuseError> {
+        self.outbound.start(&self.control, encoder, out, resume)
     }
 
     /// The next step towards having sent the message of [`start_send`](Self::start_send): [`Step::Done`] at the end.
@@ -314,14 +322,15 @@ impl Session {
         code: CloseCode,
         reason: &str,
     ) -> bool {
-        let (data, _) = cut(tx);
-        self.is_closing() || self.outbound.put_close(data, random, &mut self.control.closing, code, reason)
+        let mut sink = Sink::new(tx, random);
+        self.is_closing() || self.outbound.put_close(&mut sink, &mut self.control, code, reason)
     }
 
     /// What to write at [`Step::Transmit`].
     #[must_use]
     pub fn pending<'b>(&self, tx: &'b [u8]) -> &'b [u8] {
-        tx.get(self.outbound.range()).unwrap_or_default()
+        let pending = self.outbound.range();
+        slice(tx, pending.start, pending.len())
     }
 
     /// `n` bytes of [`pending`](Self::pending) were written.

@@ -41,10 +41,8 @@ pub(crate) enum Act {
     Grow,
     Part,
     Done,
-    /// The connection has ended: see [`Closing::outcome`].
+    /// The connection has ended, or nothing more can be sent: see [`Closing::outcome_or`].
     Over,
-    /// Nothing more can be sent: [`MisuseError::Closing`].
-    Refused,
     /// What comes is the rest of a message that was taken in part: [`MisuseError::PartsPending`].
     Misplaced,
     /// Something is owed to the peer now, or the connection has ended: the sending direction knows what is next.
@@ -68,12 +66,11 @@ pub(crate) enum Want<'w> {
 
 impl Act {
     /// Why there is nothing to do.
-    pub(crate) fn failure(self, closing: &Closing) -> Failure {
-        match closing.outcome() {
-            Some(failure) if self == Self::Over => failure,
-            _ if self == Self::Misplaced => MisuseError::PartsPending.into(),
-            _ => MisuseError::Closing.into(),
-        }
+    pub(crate) fn failure<F: From<Failure>>(self, closing: &Closing) -> F {
+        closing.outcome_or(match self {
+            Self::Misplaced => MisuseError::PartsPending,
+            _ => MisuseError::Closing,
+        })
     }
 }
 
@@ -121,6 +118,8 @@ impl From<MisuseError> for Failure {
 }
 
 impl<E> From<Failure> for Error<E> {
+    // Where the failure is made nothing is left of this.
+    #[inline(always)]
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::ConnectionLost => Self::ConnectionLost,

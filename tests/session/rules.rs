@@ -239,3 +239,16 @@ fn nothing_is_taken_after_a_failure() {
         assert_eq!(outcome.sent.len(), 1);
     }
 }
+
+/// Before its length has arrived.
+#[test]
+fn fragmentation_is_known_by_two_bytes() {
+    for role in ROLES {
+        let masked = if role == Role::Server { 0x80 } else { 0 };
+        for length in [0x7E, 0x7F] {
+            check(&Setup::new(role), &[0x80, masked | length], UnexpectedContinuation);
+            let begun = wire(role, &[(0x01, b"a")]);
+            check(&Setup::new(role), &[&begun[..], &[0x82, masked | length]].concat(), ExpectedContinuation);
+        }
+    }
+}

@@ -1,20 +1,24 @@
 //! Messages that are decoded before they are handed out (RFC 7692 section 6.2).
 
-use super::{Call, Frame, Inbound, Shown, UNCHECKED};
+use super::{Call, Frame, Inbound, Next, Shown, UNCHECKED};
 use crate::{
     Kind, ProtocolError,
     extension::{Decoder, Progress},
-    proto::{Act, Mode},
+    proto::Mode,
 };
 
 impl Inbound {
-    /// Decodes what is held of a compressed message; `None` if more is needed than has arrived.
-    pub(super) fn decode<D: Decoder>(
+    /// Decodes what is held of a compressed message; [`Next::More`] if more is needed than has arrived.
+    pub(super) fn decode<D: Decoder>(&mut self, call: &mut Call<'_>, decoder: &mut D) -> Next {
+        self.try_decode(call, decoder).unwrap_or_else(Next::Failed)
+    }
+
+    fn try_decode<D: Decoder>(
         &mut self,
         call: &mut Call<'_>,
         decoder: &mut D,
-    ) -> Result<Option<Act>, ProtocolError> {
-        let fin = self.frame == Frame::Undecoded;
+    ) -> Result<Next, ProtocolError> {
+        let fin = self.frame == Frame::UNDECODED;
         let mut limit = match self.max_message {
             u32::MAX => usize::MAX,
             _ => usize::try_from(self.budget).unwrap_or(usize::MAX),
@@ -48,7 +52,7 @@ impl Inbound {
         }
         let fin = progress == Progress::Done;
         if !fin && (call.mode == Mode::Whole || decoder.output().is_empty()) {
-            return Ok(None);
+            return Ok(Next::More);
         }
         let kind = self.message.unwrap_or(Kind::Binary);
         if fin {
@@ -56,12 +60,12 @@ impl Inbound {
                 return Err(ProtocolError::InvalidUtf8);
             }
             self.message = None;
-            self.frame = Frame::None;
+            self.frame = Frame::NONE;
             call.control.closing.next_deadline();
         }
         self.shown = Shown::new(kind, !self.begun, fin);
         self.handed = true;
         self.begun = !fin;
-        Ok(Some(Act::Part))
+        Ok(Next::Part)
     }
 }

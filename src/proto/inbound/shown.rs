@@ -1,81 +1,67 @@
 //! What was found, for the caller.
 
-use core::ops::Range;
-
 use super::{Inbound, UNCHECKED};
 use crate::{
     Kind, Message, Part, ProtocolError,
+    buffer::slice,
     extension::Decoder,
     proto::{Control, Flags},
     utf8,
 };
 
-/// What the last poll found, for the caller: what is held, or the `left` bytes before `head` of a control frame.
+/// What the last poll found, for the caller: what is held, or the `left` bytes before `head` of a control frame. The low
+/// bits are the opcode of its kind.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Shown(Flags);
 
 /// The first part of its message.
-const FIRST: u8 = 1;
+const FIRST: u8 = 0x40;
 /// The last.
-const FIN: u8 = 2;
-/// The kind: text, if it is none of these.
-const BINARY: u8 = 4;
-const PING: u8 = 8;
-const PONG: u8 = 16;
+const LAST: u8 = 0x80;
 
 impl Shown {
+    #[inline]
     pub(super) const fn new(kind: Kind, first: bool, fin: bool) -> Self {
-        let kind = match kind {
-            Kind::Text => 0,
-            Kind::Binary => BINARY,
-            Kind::Ping => PING,
-            Kind::Pong => PONG,
-        };
-        Self(Flags::new(kind | if first { FIRST } else { 0 } | if fin { FIN } else { 0 }))
+        let kind = kind.opcode() as u8;
+        Self(Flags::new(kind | if first { FIRST } else { 0 } | if fin { LAST } else { 0 }))
     }
 
+    #[inline]
     pub(super) const fn is_control(self) -> bool {
-        self.0.has(PING | PONG)
+        self.0.has(0x8)
     }
 
+    #[inline]
     const fn kind(self) -> Kind {
-        if self.0.has(BINARY) {
-            Kind::Binary
-        } else if self.0.has(PING) {
-            Kind::Ping
-        } else if self.0.has(PONG) {
-            Kind::Pong
-        } else {
-            Kind::Text
+        match (self.is_control(), self.0.has(0x1)) {
+            (false, true) => Kind::Text,
+            (false, false) => Kind::Binary,
+            (true, true) => Kind::Ping,
+            (true, false) => Kind::Pong,
         }
     }
 }
 
 impl Inbound {
-    /// Where what was found lies in the buffer.
-    fn shown(&self) -> Range<usize> {
-        if self.shown.is_control() {
-            self.head.saturating_sub(self.left())..self.head
-        } else {
-            self.base..self.keep
-        }
-    }
-
     /// What was found.
     #[cfg_attr(feature = "std", inline)]
     fn data_in<'b, D: Decoder>(&self, rx: &'b [u8], decoder: &'b D) -> &'b [u8] {
         if D::ACTIVE && self.compressed && !self.shown.is_control() {
             return decoder.output();
         }
-        rx.get(self.shown()).unwrap_or_default()
+        if self.shown.is_control() {
+            let [len, _] = self.left;
+            return slice(rx, self.head.wrapping_sub(len as usize), len as usize);
+        }
+        slice(rx, self.base, self.keep - self.base)
     }
 
     /// The part that was found.
     pub(crate) fn part<'b, D: Decoder>(&self, rx: &'b [u8], decoder: &'b D) -> Part<'b> {
         let Shown(flags) = self.shown;
         let data = self.data_in(rx, decoder);
-        Part { kind: self.shown.kind(), first: flags.has(FIRST), fin: flags.has(FIN), data }
+        Part { kind: self.shown.kind(), first: flags.has(FIRST), fin: flags.has(LAST), data }
     }
 
     /// The message that was found. The UTF-8 of text is checked here, where it may not have been before.
