@@ -109,6 +109,9 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     }
 
     pub(crate) async fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
+        if self.session.has_next(self.rx.bytes_mut(), self.codec.decoder(), mode) {
+            return Ok(());
+        }
         self.drive(&Want::Receive(mode)).await
     }
 

@@ -102,6 +102,9 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     }
 
     pub(crate) fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
+        if self.session.has_next(self.rx.bytes_mut(), self.codec.decoder(), mode) {
+            return Ok(());
+        }
         self.drive(&Want::Receive(mode))
     }
 
@@ -221,6 +224,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
 }
 
 /// What needs no receive buffer.
+#[cfg_attr(feature = "std", inline(always))]
 fn write<T: Write, W: Buffer>(
     io: &mut T,
     session: &mut Session,

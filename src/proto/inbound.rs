@@ -1,5 +1,6 @@
 mod compressed;
 mod header;
+mod quick;
 mod shown;
 
 use core::{cell::Cell, mem, ops::Range};
@@ -185,6 +186,9 @@ impl Inbound {
             // Only the end of the stream matters any more.
             (self.head, self.tail) = (self.keep, self.keep);
             return Act::Receive;
+        }
+        if self.quick::<D>(rx, control, mode) {
+            return Act::Part;
         }
         self.poll(&mut Call { rx, slot, control, mode }, decoder)
     }

@@ -311,6 +311,23 @@ impl Outbound {
         if control.closing.is_over() { Act::Over } else { Act::Done }
     }
 
+    /// What sending comes to, once all was put and as long as nothing is owed, which is most of its steps.
+    #[inline]
+    pub(crate) fn quick(&mut self) -> Option<Act> {
+        if self.progress != Progress::Put {
+            return None;
+        }
+        self.set_deferred(false);
+        Some(if self.start != self.end {
+            Act::Transmit
+        } else if self.flags.has(DIRTY) {
+            Act::Flush
+        } else {
+            self.finish();
+            Act::Done
+        })
+    }
+
     /// Puts the pong, then the close frame, as far as there is room: once the buffer is drained there is.
     fn put_owed(&mut self, sink: &mut Sink<'_>, control: &mut Control) {
         if let Some(payload) = control.pong.payload(sink.slot)

@@ -85,10 +85,42 @@ impl Session {
         self.step(rx, tx, random, decoder, &mut (), &Want::Receive(mode))
     }
 
+    /// Whether the next message is there already, and nothing is to be sent, as at most calls: what a driver that receives
+    /// may ask before [`advance`](Self::advance), which finds the same. `decoder` is only a type.
+    #[inline]
+    pub(crate) fn has_next<D: Decoder>(&mut self, rx: &mut [u8], _: &D, mode: Mode) -> bool {
+        self.outbound.is_idle()
+            && self.control.is_quiet()
+            && self.inbound.quick::<D>(rx, &mut self.control, mode)
+    }
+
     /// What to do next towards what the driver wants, with the outcome not looked up: see [`Act::failure`].
-    #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(feature = "std", inline(always))]
     #[allow(clippy::too_many_arguments, reason = "the caller's pieces")]
     pub(crate) fn advance<D: Decoder, E: Encoder>(
+        &mut self,
+        rx: &mut [u8],
+        tx: &mut [u8],
+        random: &mut dyn Random,
+        decoder: &mut D,
+        encoder: &mut E,
+        want: &Want<'_>,
+    ) -> Act {
+        // Without `std`, size counts more.
+        if cfg!(feature = "std")
+            && matches!(want, Want::Send(_))
+            && self.control.is_quiet()
+            && let Some(act) = self.outbound.quick()
+        {
+            return act;
+        }
+        self.advance_on(rx, tx, random, decoder, encoder, want)
+    }
+
+    /// The same, in any case.
+    #[cfg_attr(feature = "std", inline)]
+    #[allow(clippy::too_many_arguments, reason = "the caller's pieces")]
+    fn advance_on<D: Decoder, E: Encoder>(
         &mut self,
         rx: &mut [u8],
         tx: &mut [u8],
