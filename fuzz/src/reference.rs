@@ -79,6 +79,12 @@ impl Receiver {
         if (second & 0x80 != 0) != self.server {
             return broken;
         }
+        // Fragmentation shows in the first byte, too.
+        match (&decoded.partial, opcode) {
+            (Some(_), 0) if *fragments >= self.max_fragments => return Err(End::Failed(POLICY)),
+            (Some(_), 0) | (None, 1 | 2) | (_, 8..) => {}
+            _ => return broken,
+        }
         let Front::Frame(frame) = front(wire) else {
             return Ok(0);
         };
@@ -99,17 +105,12 @@ impl Receiver {
             }
             return Ok(frame.size);
         }
-        match (&mut decoded.partial, opcode) {
-            (Some(_), 0) => *fragments += 1,
-            (partial @ None, 1 | 2) => {
-                *partial = Some((opcode == 1, vec![]));
-                *fragments = 1;
-                decoded.announced = 0;
-            }
-            _ => return broken,
-        }
-        if opcode == 0 && *fragments > self.max_fragments {
-            return Err(End::Failed(POLICY));
+        if opcode == 0 {
+            *fragments += 1;
+        } else {
+            decoded.partial = Some((opcode == 1, vec![]));
+            *fragments = 1;
+            decoded.announced = 0;
         }
         decoded.announced = decoded.announced.saturating_add(frame.len);
         if self.max_frame != u32::MAX && frame.len > u64::from(self.max_frame)
