@@ -19,19 +19,20 @@ impl Inbound {
         decoder: &mut D,
     ) -> Result<Next, ProtocolError> {
         let fin = self.frame == Frame::UNDECODED;
-        let mut limit = match self.max_message {
-            u32::MAX => usize::MAX,
-            _ => usize::try_from(self.budget).unwrap_or(usize::MAX),
-        };
+        let limited = self.max_message != u32::MAX;
         let progress = loop {
             let before = decoder.output().len();
+            let limit = if limited { usize::try_from(self.budget).unwrap_or(usize::MAX) } else { usize::MAX };
             let held = call.rx.get(self.base..self.keep).unwrap_or_default();
             let decoded = decoder.decode(held, fin, limit).map_err(|_| ProtocolError::InvalidCompression)?;
             self.base += decoded.consumed.min(held.len());
             let output = decoder.output();
-            limit = limit
-                .checked_sub(output.len().saturating_sub(before))
-                .ok_or(ProtocolError::MessageTooLarge)?;
+            if limited {
+                self.budget = u32::try_from(output.len().saturating_sub(before))
+                    .ok()
+                    .and_then(|produced| self.budget.checked_sub(produced))
+                    .ok_or(ProtocolError::MessageTooLarge)?;
+            }
             if self.message == Some(Kind::Text) && !self.rules.has(UNCHECKED) {
                 self.text.push(output.get(self.checked..).unwrap_or_default())?;
                 self.checked = output.len();
@@ -47,9 +48,6 @@ impl Inbound {
                 progress => break progress,
             }
         };
-        if self.max_message != u32::MAX {
-            self.budget = u32::try_from(limit).unwrap_or(u32::MAX);
-        }
         let fin = progress == Progress::Done;
         if !fin && (call.mode == Mode::Whole || decoder.output().is_empty()) {
             return Ok(Next::More);
