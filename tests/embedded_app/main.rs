@@ -6,6 +6,7 @@ mod deflate;
 mod ending;
 mod interrupted;
 mod keeping;
+mod notes;
 mod opening;
 mod sending;
 mod sim;
