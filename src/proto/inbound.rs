@@ -67,6 +67,10 @@ const REPORT: u8 = 2;
 /// Text is handed out unchecked.
 const UNCHECKED: u8 = 4;
 
+/// Whether text that is handed out whole is checked only there, all at once, which is the fastest. Where size counts more
+/// it is checked like all other text, as it comes, and nothing can be wrong with it any more.
+const CHECKED_AT_ONCE: bool = cfg!(feature = "std");
+
 /// What a piece of the peer's bytes leads to.
 enum Next {
     /// The next piece.
@@ -294,8 +298,8 @@ impl Inbound {
                 next => next,
             };
         }
-        // Of a message that is handed out whole once it is all there, `message` does it.
-        if !(fin && call.mode == Mode::Whole)
+        // Of a message that is handed out whole once it is all there, `message` may do it.
+        if !(CHECKED_AT_ONCE && fin && call.mode == Mode::Whole)
             && let Err(error) = self.check(call.rx, fin)
         {
             return Next::Failed(error);

@@ -411,8 +411,8 @@ impl Session {
         self.inbound.fail(&mut self.control.closing, ProtocolError::MessageTooLarge);
     }
 
-    /// The message that [`Step::Part`] found in [`Mode::Whole`]. Call it once for each: this is where the UTF-8 of text
-    /// that arrived at once is checked.
+    /// The message that [`Step::Part`] found in [`Mode::Whole`]. Call it once for each: with the feature `std` this is
+    /// where the UTF-8 of text that arrived at once is checked, otherwise it was checked before.
     ///
     /// # Errors
     /// [`ProtocolError::InvalidUtf8`]; the connection is failed then, and [`poll_flush`](Self::poll_flush) tells the peer.

@@ -1,6 +1,6 @@
 //! What was found, for the caller.
 
-use super::{Inbound, UNCHECKED};
+use super::{CHECKED_AT_ONCE, Inbound, UNCHECKED};
 use crate::{
     Kind, Message, Part, ProtocolError,
     buffer::slice,
@@ -77,6 +77,7 @@ impl Inbound {
             Kind::Text if self.rules.has(UNCHECKED) => Message::UncheckedText(data),
             Kind::Text => match utf8::text(data) {
                 Ok(text) => Message::Text(text),
+                Err(_) if !CHECKED_AT_ONCE => Message::Text(""),
                 Err(error) => {
                     self.fail(&mut control.closing, error);
                     return Err(error);
