@@ -26,7 +26,9 @@ pub async fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
     rx: R,
     tx: W,
 ) -> Result<WebSocket<T, G, R, W>, Error<T::Error>> {
-    connect_with(io, request, random, rx, tx, Plain::NEW, |_| {}).await.map_err(|refused| refused.error)
+    open(io, request, random, rx, tx, Plain::NEW, None::<&mut fn(HeadLine<'_>)>)
+        .await
+        .map_err(|refused| refused.error)
 }
 
 /// Like [`connect`], with a codec: [`Deflate`](crate::extension::Deflate) compresses, if the server agrees;
@@ -40,13 +42,26 @@ pub async fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
 /// A handshake that is dropped is over: drop the transport too.
 #[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
 pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
+    io: T,
+    request: &Request<'_>,
+    random: G,
+    rx: R,
+    tx: W,
+    codec: C,
+    mut observe: impl FnMut(HeadLine<'_>),
+) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
+    open(io, request, random, rx, tx, codec, Some(&mut observe)).await
+}
+
+#[allow(clippy::type_complexity, reason = "the pieces are the caller's own types")]
+async fn open<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
     mut io: T,
     request: &Request<'_>,
     mut random: G,
     mut rx: R,
     mut tx: W,
     mut codec: C,
-    mut observe: impl FnMut(HeadLine<'_>),
+    observe: Option<&mut impl FnMut(HeadLine<'_>)>,
 ) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
     if let Err(error) = Session::check_buffers(rx.bytes(), tx.bytes()) {
         return Err(Refused { error: error.into(), rx, body: 0..0 });
@@ -58,7 +73,7 @@ pub async fn connect_with<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: C
         Ok(config) => handshake.set_deflate(config),
         Err(error) => return Err(Refused { error: error.into(), rx, body: 0..0 }),
     }
-    if let Err(error) = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), &mut observe).await {
+    if let Err(error) = run(&mut io, request, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), observe).await {
         return Err(Refused { error, rx, body: handshake.early() });
     }
     let session = opened(request, &handshake, &mut codec);
@@ -84,13 +99,14 @@ pub(crate) fn opened(
 
 pub(crate) async fn run<T: Read + Write>(
     io: &mut T,
+    request: &Request<'_>,
     handshake: &mut ClientHandshake<'_>,
     rx: &mut [u8],
     tx: &mut [u8],
-    observe: &mut impl FnMut(HeadLine<'_>),
+    mut observe: Option<&mut impl FnMut(HeadLine<'_>)>,
 ) -> Result<(), Error<T::Error>> {
     loop {
-        match handshake.poll_with(rx, tx, Some(&mut *observe))? {
+        match handshake.poll_with(request, rx, tx, observe.as_deref_mut())? {
             Step::Transmit => match io.write(handshake.pending(tx)).await.map_err(Error::Io)? {
                 0 => return Err(Error::WriteZero),
                 n => handshake.sent(n)?,

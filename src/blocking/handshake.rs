@@ -87,7 +87,7 @@ fn open<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
             Ok(config) => handshake.set_deflate(config),
             Err(error) => return Err(Refused { error: error.into(), rx, body: 0..0 }),
         }
-        let result = run(&mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), observe);
+        let result = run(request, &mut io, &mut handshake, rx.bytes_mut(), tx.bytes_mut(), observe);
         #[cfg(feature = "deflate")]
         if let (Ok(()), Some(negotiated)) = (&result, handshake.negotiated()) {
             codec.agree(negotiated);
@@ -105,6 +105,7 @@ fn open<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
 }
 
 fn run<T: Read + Write>(
+    request: &Request<'_>,
     io: &mut T,
     handshake: &mut ClientHandshake<'_>,
     rx: &mut [u8],
@@ -112,7 +113,7 @@ fn run<T: Read + Write>(
     mut observe: Option<&mut impl FnMut(HeadLine<'_>)>,
 ) -> Result<(), Error<T::Error>> {
     loop {
-        match handshake.poll_with(rx, tx, observe.as_deref_mut())? {
+        match handshake.poll_with(request, rx, tx, observe.as_deref_mut())? {
             Step::Transmit => match io.write(handshake.pending(tx)).map_err(Error::Io)? {
                 0 => return Err(Error::WriteZero),
                 n => handshake.sent(n)?,

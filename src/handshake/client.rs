@@ -116,21 +116,23 @@ impl<'a> ClientHandshake<'a> {
         tx: &mut [u8],
         mut observe: &mut dyn FnMut(HeadLine<'_>),
     ) -> Result<Step, HandshakeError> {
-        self.poll_with(rx, tx, Some(&mut observe))
+        self.poll_with(self.request, rx, tx, Some(&mut observe))
     }
 
-    /// The same; what shows the lines is not there where nobody looks.
+    /// The same; what shows the lines is not there where nobody looks. `request` is that of [`begin`](Self::begin), once
+    /// more, so that of a `static` one the optimizer knows what it does not ask for: the code for that is not there.
     #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) fn poll_with(
         &mut self,
+        request: &Request<'_>,
         rx: &mut [u8],
         tx: &mut [u8],
         observe: Option<&mut impl FnMut(HeadLine<'_>)>,
     ) -> Result<Step, HandshakeError> {
         match self.step {
-            Ok(Step::Transmit) => self.transmit(tx),
+            Ok(Step::Transmit) => self.transmit(request, tx),
             Ok(Step::Receive) => {
-                if let Err(error) = self.receive(rx, observe) {
+                if let Err(error) = self.receive(request, rx, observe) {
                     self.step = Err(error);
                 }
             }
@@ -193,13 +195,13 @@ impl<'a> ClientHandshake<'a> {
     }
 
     #[cfg_attr(not(feature = "std"), inline(never))]
-    fn transmit(&mut self, tx: &mut [u8]) {
+    fn transmit(&mut self, request: &Request<'_>, tx: &mut [u8]) {
         if self.wire.is_sent() && !tx.is_empty() {
             if self.wire.is_first() {
                 self.trace();
             }
             let mut out = self.wire.emitter(tx);
-            self.emit(&mut out);
+            self.emit(request, &mut out);
             let written = out.written();
             if !self.wire.emitted(written) {
                 self.step = Ok(Step::Flush);
@@ -209,9 +211,9 @@ impl<'a> ClientHandshake<'a> {
 
     /// "The handshake MUST be a valid HTTP request"; the order is that of Python's `websocket-client`, which servers
     /// have seen for years.
-    fn emit(&self, out: &mut Emitter<'_>) {
+    fn emit(&self, request: &Request<'_>, out: &mut Emitter<'_>) {
         // By reference: what is copied here is copied at once, and waits on the stack.
-        let Request { host, path, origin, subprotocols, fields, .. } = self.request;
+        let Request { host, path, origin, subprotocols, fields, .. } = request;
         out.put("GET ");
         out.put(path);
         out.put(" HTTP/1.1\r\nUpgrade: websocket\r\nHost: ");
@@ -262,6 +264,7 @@ impl<'a> ClientHandshake<'a> {
     /// Takes what has come: the lines that are complete, the start of a body.
     fn receive(
         &mut self,
+        request: &Request<'_>,
         rx: &mut [u8],
         mut observe: Option<&mut impl FnMut(HeadLine<'_>)>,
     ) -> Result<(), HandshakeError> {
@@ -302,7 +305,7 @@ impl<'a> ClientHandshake<'a> {
                     self.wire.compact(rx);
                     break;
                 }
-                self.field(line, observe.as_deref_mut())?;
+                self.field(request, line, observe.as_deref_mut())?;
             }
             if !whole {
                 self.scanner.forget();
@@ -335,6 +338,7 @@ impl<'a> ClientHandshake<'a> {
     #[cfg_attr(not(feature = "std"), inline(never))]
     fn field(
         &mut self,
+        request: &Request<'_>,
         line: &[u8],
         observe: Option<&mut impl FnMut(HeadLine<'_>)>,
     ) -> Result<(), HandshakeError> {
@@ -379,7 +383,7 @@ impl<'a> ClientHandshake<'a> {
             }
             // "indicates the use of a subprotocol that was not present in the client's handshake"
             Field::Protocol => {
-                let mut offered = (0..u16::MAX).zip(self.request.subprotocols);
+                let mut offered = (0..u16::MAX).zip(request.subprotocols);
                 let selected = offered.find(|(_, offered)| offered.as_bytes() == value);
                 (self.subprotocol, _) = selected.ok_or(HandshakeError::NotOffered(field))?;
                 true
