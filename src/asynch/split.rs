@@ -177,7 +177,7 @@ impl<WIo: Write, G: Random, E> Turn<'_, '_, WIo, G, E> {
         loop {
             let act = shared.with(|control| {
                 let mut sink = Sink { data: out.data, slot: shared.slot, random: out.random };
-                out.outbound.poll(&mut sink, control)
+                out.outbound.poll(&mut sink, control, None)
             });
             match act {
                 Act::Transmit => {

@@ -292,9 +292,20 @@ impl Outbound {
     /// What to do next for what is owed to the peer and what was put; [`Act::Done`] when all of it is written and
     /// flushed, [`Act::Over`] once the peer was told all that is owed to it and the connection has ended.
     #[cfg_attr(feature = "std", inline)]
-    pub(crate) fn poll(&mut self, sink: &mut Sink<'_>, control: &mut Control) -> Act {
-        if control.is_owing() {
-            self.put_owed(sink, control);
+    pub(crate) fn poll(
+        &mut self,
+        sink: &mut Sink<'_>,
+        control: &mut Control,
+        farewell: Option<(CloseCode, &str)>,
+    ) -> Act {
+        self.put_pong(sink, control);
+        // Without room it is put once what is pending was transmitted.
+        let farewell = match control.closing.owed() {
+            Some(code) => Some((code, "")),
+            None => farewell.filter(|_| !control.closing.is_closing()),
+        };
+        if let Some((code, reason)) = farewell {
+            self.put_close(sink, control, code, reason);
         }
         // Reading may go before writing only while there is something to read.
         if !control.closing.is_receiving() {
@@ -328,8 +339,8 @@ impl Outbound {
         })
     }
 
-    /// Puts the pong, then the close frame, as far as there is room: once the buffer is drained there is.
-    fn put_owed(&mut self, sink: &mut Sink<'_>, control: &mut Control) {
+    /// Puts the pong that is owed, if there is room: once the buffer is drained there is.
+    fn put_pong(&mut self, sink: &mut Sink<'_>, control: &mut Control) {
         if let Some(payload) = control.pong.payload(sink.slot)
             && let Some((to, key)) = self.header(sink, FIN | Opcode::Pong as u8, payload.len())
         {
@@ -338,9 +349,6 @@ impl Outbound {
             }
             apply_mask(to, key, 0);
             control.pong = PongSlot::EMPTY;
-        }
-        if let Some(code) = control.closing.owed() {
-            self.put_close(sink, control, code, "");
         }
     }
 

@@ -131,32 +131,26 @@ impl Session {
     ) -> Act {
         let mut sink = Sink::new(tx, random);
         let slot = sink.slot;
-        let mode = match want {
-            Want::Receive(mode) => *mode,
-            Want::Close(code, reason) => {
-                if !self.control.closing.is_closing() {
-                    // Without room it is put once what is pending was transmitted.
-                    self.outbound.put_close(&mut sink, &mut self.control, *code, reason);
-                }
-                Mode::Parts
-            }
+        let (mut mode, mut farewell) = (Mode::Parts, None);
+        match want {
+            Want::Receive(wanted) => mode = *wanted,
+            Want::Close(code, reason) => farewell = Some((*code, *reason)),
             Want::Feed(out) | Want::Send(out) => {
                 let act = self.outbound.put(&mut sink, &self.control, encoder, out);
                 if act != Act::Done {
                     return act;
                 }
-                Mode::Parts
             }
-            Want::Flush => {
-                self.outbound.set_deferred(false);
-                Mode::Parts
-            }
-        };
+            Want::Flush => self.outbound.set_deferred(false),
+        }
         loop {
             // Most often there is nothing to send.
-            let quiet = cfg!(feature = "std") && self.outbound.is_idle() && self.control.is_quiet();
+            let quiet = cfg!(feature = "std")
+                && farewell.is_none()
+                && self.outbound.is_idle()
+                && self.control.is_quiet();
             if !quiet && !matches!(want, Want::Feed(_)) {
-                let act = self.outbound.poll(&mut sink, &mut self.control);
+                let act = self.outbound.poll(&mut sink, &mut self.control, farewell);
                 if act != Act::Done {
                     return act;
                 }
