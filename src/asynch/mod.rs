@@ -23,7 +23,7 @@ pub use split::{Reader, Split, Writer};
 use crate::{
     Buffer, CloseCode, Closed, Error, Kind, Message, MisuseError, Part, Random,
     extension::{Codec, Encoder, Plain},
-    proto::{Act, Failure, Mode, Outgoing, Session, Want},
+    proto::{Act, Mode, Outgoing, Session, Want},
 };
 
 /// A WebSocket connection over the transport `T`, with masking keys from `G`, the receive buffer `R` and the send
@@ -71,11 +71,17 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Cancel safety
     /// No byte is lost: call it again. It may be one arm of a `select`.
     pub async fn recv(&mut self) -> Result<Message<'_>, Error<T::Error>> {
-        self.next(Mode::Whole).await?;
-        self.message(async |_| {}).await
+        if !self.has_next(Mode::Whole) {
+            self.drive(&Want::Receive(Mode::Whole)).await?;
+        }
+        #[cfg(feature = "std")]
+        return self.message(async |_| {}).await;
+        #[cfg(not(feature = "std"))]
+        Ok(self.session.message(self.rx.bytes(), self.codec.decoder())?)
     }
 
-    /// What [`next`](Self::next) found, or `failed` with the transport once the peer was told.
+    /// What was found, or `failed` with the transport once the peer was told what is wrong with it.
+    #[cfg(feature = "std")]
     pub(crate) async fn message(
         &mut self,
         failed: impl AsyncFnOnce(&mut T),
@@ -83,8 +89,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
         match self.session.message(self.rx.bytes(), self.codec.decoder()) {
             Ok(message) => Ok(message),
             Err(error) => {
-                // The peer is told; that it could not be told is the lesser news.
-                let _ = flush(&mut self.io, &mut self.session, &mut self.tx, &mut self.random).await;
+                tell(&mut self.io, &mut self.session, &mut self.tx, &mut self.random).await;
                 failed(&mut self.io).await;
                 Err(error.into())
             }
@@ -100,7 +105,9 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Cancel safety
     /// Like [`recv`](Self::recv).
     pub async fn recv_part(&mut self) -> Result<Part<'_>, Error<T::Error>> {
-        self.next(Mode::Parts).await?;
+        if !self.has_next(Mode::Parts) {
+            self.drive(&Want::Receive(Mode::Parts)).await?;
+        }
         Ok(self.part())
     }
 
@@ -108,11 +115,9 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
         self.session.part(self.rx.bytes(), self.codec.decoder())
     }
 
-    pub(crate) async fn next(&mut self, mode: Mode) -> Result<(), Error<T::Error>> {
-        if self.session.has_next(self.rx.bytes_mut(), self.codec.decoder(), mode) {
-            return Ok(());
-        }
-        self.drive(&Want::Receive(mode)).await
+    /// Whether what is next was received already.
+    pub(crate) fn has_next(&mut self, mode: Mode) -> bool {
+        self.session.has_next(self.rx.bytes_mut(), self.codec.decoder(), mode)
     }
 
     /// Sends a message: text from a `&str`, binary from bytes, or a ping or pong as a [`Message`].
@@ -127,7 +132,9 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// Either none of the message was taken, or [`Session::interrupted`] tells how much: go on with
     /// [`resume_send`](Self::resume_send), which also knows when there is nothing left to do.
     pub async fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.send_with(message.into(), false, true).await
+        let out = Outgoing::from(message.into());
+        self.start(&out, false)?;
+        self.drive(&Want::Send(&out)).await
     }
 
     /// Goes on with a `send` or `feed` that did not return `Ok`, given the same message; sends all of it if nothing
@@ -139,7 +146,9 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Cancel safety
     /// Like [`send`](Self::send).
     pub async fn resume_send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.send_with(message.into(), true, true).await
+        let out = Outgoing::from(message.into());
+        self.start(&out, true)?;
+        self.drive(&Want::Send(&out)).await
     }
 
     /// Puts a message in the send buffer, for a later [`flush`](Self::flush), `send` or `recv` to write: several small
@@ -151,32 +160,9 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Cancel safety
     /// Like [`send`](Self::send); a message that fits in the send buffer is taken whole or not at all.
     pub async fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.send_with(message.into(), false, false).await
-    }
-
-    async fn send_with(
-        &mut self,
-        message: Message<'_>,
-        resume: bool,
-        flush: bool,
-    ) -> Result<(), Error<T::Error>> {
-        self.start_sending(&message, resume)?;
-        self.go_on_sending(&message, flush).await
-    }
-
-    /// The beginning of `send` and `feed`, or of going on with them.
-    pub(crate) fn start_sending(&mut self, message: &Message<'_>, resume: bool) -> Result<(), Failure> {
-        self.session.start_send(self.codec.both().1, message, resume)
-    }
-
-    /// The rest of them.
-    pub(crate) async fn go_on_sending(
-        &mut self,
-        message: &Message<'_>,
-        flush: bool,
-    ) -> Result<(), Error<T::Error>> {
-        let out = Outgoing::from(*message);
-        self.drive(&if flush { Want::Send(&out) } else { Want::Feed(&out) }).await
+        let out = Outgoing::from(message.into());
+        self.start(&out, false)?;
+        self.drive(&Want::Feed(&out)).await
     }
 
     /// Sends a part of a message; `fin` says that it is the last. All parts have the kind of the first.
@@ -187,7 +173,9 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Cancel safety
     /// Like [`send`](Self::send), with [`resume_part`](Self::resume_part).
     pub async fn send_part(&mut self, kind: Kind, data: &[u8], fin: bool) -> Result<(), Error<T::Error>> {
-        self.part_with(kind, data, fin, false).await
+        let out = Outgoing { kind, data, fin, part: true };
+        self.start(&out, false)?;
+        self.drive(&Want::Send(&out)).await
     }
 
     /// Goes on with a `send_part` that did not return `Ok`, given the same part.
@@ -198,39 +186,14 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Cancel safety
     /// Like [`send_part`](Self::send_part).
     pub async fn resume_part(&mut self, kind: Kind, data: &[u8], fin: bool) -> Result<(), Error<T::Error>> {
-        self.part_with(kind, data, fin, true).await
+        let out = Outgoing { kind, data, fin, part: true };
+        self.start(&out, true)?;
+        self.drive(&Want::Send(&out)).await
     }
 
-    async fn part_with(
-        &mut self,
-        kind: Kind,
-        data: &[u8],
-        fin: bool,
-        resume: bool,
-    ) -> Result<(), Error<T::Error>> {
-        self.start_part(kind, data, fin, resume)?;
-        self.go_on_with_part(kind, data, fin).await
-    }
-
-    /// The beginning of `send_part`, or of going on with it.
-    pub(crate) fn start_part(
-        &mut self,
-        kind: Kind,
-        data: &[u8],
-        fin: bool,
-        resume: bool,
-    ) -> Result<(), Failure> {
-        self.session.start_part(self.codec.both().1, kind, data, fin, resume)
-    }
-
-    /// The rest of it.
-    pub(crate) async fn go_on_with_part(
-        &mut self,
-        kind: Kind,
-        data: &[u8],
-        fin: bool,
-    ) -> Result<(), Error<T::Error>> {
-        self.drive(&Want::Send(&Outgoing { kind, data, fin, part: true })).await
+    /// Begins to send what is driven to then.
+    pub(crate) fn start(&mut self, out: &Outgoing<'_>, resume: bool) -> Result<(), Error<T::Error>> {
+        self.session.start(self.codec.both().1, out, resume).map_err(|misuse| self.session.refusal(misuse))
     }
 
     /// Writes and flushes all that is in the send buffer.
@@ -241,7 +204,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Cancel safety
     /// Nothing is lost: call it again.
     pub async fn flush(&mut self) -> Result<(), Error<T::Error>> {
-        flush(&mut self.io, &mut self.session, &mut self.tx, &mut self.random).await
+        self.drive(&Want::Flush).await
     }
 
     /// Performs the closing handshake: sends a close frame if none was sent, and discards what comes until the peer's
@@ -264,7 +227,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     }
 
     /// Does what the session asks for, up to what is wanted.
-    async fn drive(&mut self, want: &Want<'_>) -> Result<(), Error<T::Error>> {
+    pub(crate) async fn drive(&mut self, want: &Want<'_>) -> Result<(), Error<T::Error>> {
         loop {
             let (rx, tx, (decoder, encoder)) = (self.rx.bytes_mut(), self.tx.bytes_mut(), self.codec.both());
             match self.session.advance(rx, tx, &mut self.random, decoder, encoder, want) {
@@ -279,17 +242,26 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
                         self.session.overflow();
                     }
                 }
-                act => match write(&mut self.io, &mut self.session, &mut self.tx, act).await {
-                    // Reading may go on where writing has to wait.
-                    Err(Error::Io(error))
-                        if want.reads()
-                            && error.kind() == ErrorKind::TimedOut
-                            && self.session.defer_transmit() => {}
-                    Ok(()) => {}
-                    other => return other,
+                Act::Transmit => match self.io.write(self.session.pending(self.tx.bytes())).await {
+                    Ok(0) => return Err(Error::WriteZero),
+                    Ok(n) => self.session.sent(n)?,
+                    Err(error) => self.defer(error, want)?,
                 },
+                Act::Flush => match self.io.flush().await {
+                    Ok(()) => self.session.flushed(),
+                    Err(error) => self.defer(error, want)?,
+                },
+                act => return Err(self.session.failure(act)),
             }
         }
+    }
+
+    /// Reading may go on where writing has to wait.
+    fn defer(&mut self, error: T::Error, want: &Want<'_>) -> Result<(), Error<T::Error>> {
+        if error.kind() == ErrorKind::TimedOut && want.reads() && self.session.defer_transmit() {
+            return Ok(());
+        }
+        Err(io_error(&self.session, error))
     }
 
     /// Sends a close frame unless the connection is closing already; messages are received up to the peer's.
@@ -306,40 +278,22 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     }
 }
 
-/// What needs no receive buffer.
-async fn write<T: Write, W: Buffer>(
-    io: &mut T,
-    session: &mut Session,
-    tx: &mut W,
-    act: Act,
-) -> Result<(), Error<T::Error>> {
-    match act {
-        Act::Transmit => {
-            let n = io.write(session.pending(tx.bytes())).await.map_err(|error| io_error(session, error))?;
-            if n == 0 {
-                return Err(Error::WriteZero);
-            }
-            session.sent(n)?;
-        }
-        Act::Flush => {
-            io.flush().await.map_err(|error| io_error(session, error))?;
-            session.flushed();
-        }
-        act => return Err(session.failure(act)),
-    }
-    Ok(())
-}
-
-async fn flush<T: Write, W: Buffer>(
-    io: &mut T,
-    session: &mut Session,
-    tx: &mut W,
-    random: &mut impl Random,
-) -> Result<(), Error<T::Error>> {
+/// Writes what is owed to the peer: why the connection is failed. That this could not be done is the lesser news.
+#[cfg(feature = "std")]
+async fn tell<T: Write, W: Buffer>(io: &mut T, session: &mut Session, tx: &mut W, random: &mut impl Random) {
     loop {
-        match session.advance(&mut [], tx.bytes_mut(), random, &mut (), &mut (), &Want::Flush) {
-            Act::Done => return Ok(()),
-            act => write(io, session, tx, act).await?,
+        let told = match session.advance(&mut [], tx.bytes_mut(), random, &mut (), &mut (), &Want::Flush) {
+            Act::Transmit => {
+                io.write(session.pending(tx.bytes())).await.is_ok_and(|n| n > 0 && session.sent(n).is_ok())
+            }
+            Act::Flush => io.flush().await.is_ok_and(|()| {
+                session.flushed();
+                true
+            }),
+            _ => false,
+        };
+        if !told {
+            return;
         }
     }
 }

@@ -79,8 +79,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
         match self.session.message(self.rx.bytes(), self.codec.decoder()) {
             Ok(message) => Ok(message),
             Err(error) => {
-                // The peer is told; that it could not be told is the lesser news.
-                let _ = flush(&mut self.io, &mut self.session, &mut self.tx, &mut self.random);
+                tell(&mut self.io, &mut self.session, &mut self.tx, &mut self.random);
                 failed(&mut self.io);
                 Err(error.into())
             }
@@ -174,7 +173,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
     /// # Errors
     /// How the connection ended.
     pub fn flush(&mut self) -> Result<(), Error<T::Error>> {
-        flush(&mut self.io, &mut self.session, &mut self.tx, &mut self.random)
+        self.drive(&Want::Flush)
     }
 
     /// Performs the closing handshake: sends a close frame if none was sent, and discards what comes until the peer's
@@ -209,55 +208,44 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
                         self.session.overflow();
                     }
                 }
-                act => match write(&mut self.io, &mut self.session, &mut self.tx, act) {
-                    // Reading may go on where writing has to wait.
-                    Err(Error::Io(error))
-                        if want.reads()
-                            && error.kind() == ErrorKind::TimedOut
-                            && self.session.defer_transmit() => {}
-                    Ok(()) => {}
-                    other => return other,
+                Act::Transmit => match self.io.write(self.session.pending(self.tx.bytes())) {
+                    Ok(0) => return Err(Error::WriteZero),
+                    Ok(n) => self.session.sent(n)?,
+                    Err(error) => self.defer(error, want)?,
                 },
+                Act::Flush => match self.io.flush() {
+                    Ok(()) => self.session.flushed(),
+                    Err(error) => self.defer(error, want)?,
+                },
+                act => return Err(self.session.failure(act)),
             }
         }
     }
-}
 
-/// What needs no receive buffer.
-#[cfg_attr(feature = "std", inline(always))]
-fn write<T: Write, W: Buffer>(
-    io: &mut T,
-    session: &mut Session,
-    tx: &mut W,
-    act: Act,
-) -> Result<(), Error<T::Error>> {
-    match act {
-        Act::Transmit => {
-            let n = io.write(session.pending(tx.bytes())).map_err(|error| io_error(session, error))?;
-            if n == 0 {
-                return Err(Error::WriteZero);
-            }
-            session.sent(n)?;
+    /// Reading may go on where writing has to wait.
+    fn defer(&mut self, error: T::Error, want: &Want<'_>) -> Result<(), Error<T::Error>> {
+        if error.kind() == ErrorKind::TimedOut && want.reads() && self.session.defer_transmit() {
+            return Ok(());
         }
-        Act::Flush => {
-            io.flush().map_err(|error| io_error(session, error))?;
-            session.flushed();
-        }
-        act => return Err(session.failure(act)),
+        Err(io_error(&self.session, error))
     }
-    Ok(())
 }
 
-fn flush<T: Write, W: Buffer>(
-    io: &mut T,
-    session: &mut Session,
-    tx: &mut W,
-    random: &mut impl Random,
-) -> Result<(), Error<T::Error>> {
+/// Writes what is owed to the peer: why the connection is failed. That this could not be done is the lesser news.
+fn tell<T: Write, W: Buffer>(io: &mut T, session: &mut Session, tx: &mut W, random: &mut impl Random) {
     loop {
-        match session.advance(&mut [], tx.bytes_mut(), random, &mut (), &mut (), &Want::Flush) {
-            Act::Done => return Ok(()),
-            act => write(io, session, tx, act)?,
+        let told = match session.advance(&mut [], tx.bytes_mut(), random, &mut (), &mut (), &Want::Flush) {
+            Act::Transmit => {
+                io.write(session.pending(tx.bytes())).is_ok_and(|n| n > 0 && session.sent(n).is_ok())
+            }
+            Act::Flush => io.flush().is_ok_and(|()| {
+                session.flushed();
+                true
+            }),
+            _ => false,
+        };
+        if !told {
+            return;
         }
     }
 }

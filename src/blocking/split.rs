@@ -97,7 +97,7 @@ impl<WIo: Write, G: Random, E> Out<WIo, G, E> {
                 let Owed { control, slot } = &mut *lock(owed);
                 let slot = Cell::from_mut(&mut slot[..]).as_slice_of_cells();
                 let mut sink = Sink { data: &mut self.data, slot, random: &mut self.random };
-                self.outbound.poll(self.outbound.poll(&mut sink, control)mut sink, control, None)
+                self.outbound.poll(&mut sink, control, None)
             };
             match act {
                 Act::Transmit => {

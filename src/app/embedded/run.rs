@@ -128,7 +128,9 @@ pub(super) async fn open<'s, 'c, C: Connect>(
     handshake.draw(random);
     #[cfg(feature = "deflate")]
     handshake.set_deflate(codec.config().map_err(|error| Failure::WebSocket(error.into()))?);
-    handshake::run(io, request, &mut handshake, rx, tx, Some(&mut observe)).await.map_err(Failure::WebSocket)?;
+    handshake::run(io, request, &mut handshake, rx, tx, Some(&mut observe))
+        .await
+        .map_err(Failure::WebSocket)?;
     let session = handshake::opened(request, &handshake, codec);
     Ok((io, session))
 }

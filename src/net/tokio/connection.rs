@@ -16,7 +16,7 @@ use super::{
 use crate::{
     CloseCode, Closed, Config, Growing, Kind, Message, Part, asynch,
     net::{CloseInfo, Error, IoError, Phase, deflate::NetCodec, random::Keys},
-    proto::{Mode, Session},
+    proto::{Mode, Outgoing, Session, Want},
 };
 
 pub(super) type Inner = asynch::WebSocket<Io, Keys, Growing, Box<[u8]>, NetCodec>;
@@ -57,7 +57,10 @@ impl Connection {
         self.as_side(Side::Receiving, cx, |this, cx| {
             loop {
                 ready!(this.inner.io_mut().poll_end(cx));
-                match settled(poll_once(this.inner.next(mode), cx)) {
+                if this.inner.has_next(mode) {
+                    return Poll::Ready(Ok(()));
+                }
+                match settled(poll_once(this.inner.drive(&Want::Receive(mode)), cx)) {
                     Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
                     Poll::Ready(Err(error)) => {
                         if this.ends(&error, cx) {
@@ -106,8 +109,7 @@ impl Connection {
 
     /// Begins to send a message, or to go on with one; [`poll_send`](Self::poll_send) does it.
     pub(super) fn start_send(&mut self, message: &Message<'_>, resume: bool) -> Result<(), Error> {
-        let started = self.inner.start_sending(message, resume);
-        started.map_err(|failure| self.explain(failure.into()))
+        self.inner.start(&Outgoing::from(*message), resume).map_err(|error| self.explain(error))
     }
 
     /// Sends the message of [`start_send`](Self::start_send), or puts it in the send buffer.
@@ -117,7 +119,9 @@ impl Connection {
         message: &Message<'_>,
         flush: bool,
     ) -> Poll<Result<(), Error>> {
-        self.poll_write(cx, |inner, cx| poll_once(inner.go_on_sending(message, flush), cx))
+        let out = Outgoing::from(*message);
+        let want = if flush { Want::Send(&out) } else { Want::Feed(&out) };
+        self.poll_write(cx, |inner, cx| poll_once(inner.drive(&want), cx))
     }
 
     /// The same for a part as for [`start_send`](Self::start_send).
@@ -128,8 +132,8 @@ impl Connection {
         fin: bool,
         resume: bool,
     ) -> Result<(), Error> {
-        let started = self.inner.start_part(kind, data, fin, resume);
-        started.map_err(|failure| self.explain(failure.into()))
+        let out = Outgoing { kind, data, fin, part: true };
+        self.inner.start(&out, resume).map_err(|error| self.explain(error))
     }
 
     /// The same for a part as for [`poll_send`](Self::poll_send).
@@ -140,7 +144,8 @@ impl Connection {
         data: &[u8],
         fin: bool,
     ) -> Poll<Result<(), Error>> {
-        self.poll_write(cx, |inner, cx| poll_once(inner.go_on_with_part(kind, data, fin), cx))
+        let out = Outgoing { kind, data, fin, part: true };
+        self.poll_write(cx, |inner, cx| poll_once(inner.drive(&Want::Send(&out)), cx))
     }
 
     /// Writes all that is in the send buffer.
