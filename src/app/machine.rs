@@ -132,8 +132,14 @@ impl Machine {
     /// One that connects at once.
     #[must_use]
     pub const fn new(policy: Policy) -> Self {
+        Self::with(&policy)
+    }
+
+    // Inlined, a copy from one future to another takes `memmove`, which is as large as all of this machine.
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    pub(super) const fn with(policy: &Policy) -> Self {
         Self {
-            policy,
+            policy: *policy,
             state: State::Waiting { until: Duration::ZERO },
             attempt: 0,
             opened: false,

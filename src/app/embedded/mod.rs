@@ -211,7 +211,7 @@ impl<'a, K: Clock, G: Random, C: Codec> App<'a, K, G, C> {
         Session::check_close(code, reason).map_err(|error| Failure::WebSocket(Error::Misuse(error)))?;
         let stop = pin!(stop);
         let mut stop = Stop::new(stop);
-        let mut machine = Machine::new(self.policy);
+        let mut machine = Machine::with(&self.policy);
         let mut last = None;
         loop {
             let now = self.clock.now();
