@@ -347,7 +347,7 @@ impl<'a> ClientHandshake<'a> {
         if let Some(observe) = observe.filter(|_| !self.cut) {
             observe(HeadLine::Field { name: str::from_utf8(name).unwrap_or_default(), value });
         }
-        let Some(field) = Field::from_bytes(name) else {
+        let Some(field) = Field::of_response(name) else {
             return Ok(());
         };
         if self.cut {

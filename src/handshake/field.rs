@@ -32,10 +32,16 @@ pub enum Field {
     Version,
 }
 
-/// The names, in the order of the variants: in one string, since a table of eleven is larger than all of it.
-const NAMES: &[u8] =
-    b"Upgrade,Connection,Sec-WebSocket-Accept,Sec-WebSocket-Protocol,Sec-WebSocket-Extensions,\
-    Content-Length,Transfer-Encoding,Host,Origin,Sec-WebSocket-Key,Sec-WebSocket-Version";
+/// The names of those that a client looks for in a response, in the order of the variants: in one string, since a table
+/// of them is larger than all of it.
+const OF_RESPONSE: &[u8] =
+    b"Upgrade,Connection,Sec-WebSocket-Accept,Sec-WebSocket-Protocol,Sec-WebSocket-Extensions,Content-Length";
+
+/// Those of the others.
+const OTHERS: &[u8] = b"Transfer-Encoding,Host,Origin,Sec-WebSocket-Key,Sec-WebSocket-Version";
+
+/// How many names `OF_RESPONSE` has.
+const COUNT: usize = Field::TransferEncoding as usize;
 
 static FIELDS: [Field; 11] = [
     Field::Upgrade,
@@ -58,18 +64,24 @@ impl Field {
     /// The name that it has in a head.
     #[must_use]
     pub fn name(self) -> &'static str {
-        let name = NAMES.split(|byte| *byte == b',').nth(self as usize);
+        let at = self as usize;
+        let (names, at) = at.checked_sub(COUNT).map_or((OF_RESPONSE, at), |at| (OTHERS, at));
+        let name = names.split(|byte| *byte == b',').nth(at);
         name.and_then(|name| str::from_utf8(name).ok()).unwrap_or_default()
     }
 
     /// The field that `name` is the name of, in any letter case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::from_bytes(name.as_bytes())
+        Self::of_response(name.as_bytes()).or_else(|| {
+            let others = http::find_token(OTHERS, name.as_bytes())?;
+            FIELDS.get(COUNT + others).copied()
+        })
     }
 
-    pub(super) fn from_bytes(name: &[u8]) -> Option<Self> {
-        FIELDS.get(http::find_token(NAMES, name)?).copied()
+    /// The same of those that a client looks for in a response.
+    pub(super) fn of_response(name: &[u8]) -> Option<Self> {
+        FIELDS.get(http::find_token(OF_RESPONSE, name)?).copied()
     }
 }
 
