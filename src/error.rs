@@ -129,6 +129,8 @@ pub enum MisuseError {
     /// The memory for permessage-deflate is of no use: a window has a power of two of bytes, 512 to 32,768, a table of
     /// hashes a power of two of entries, an output at least one byte.
     WindowLength,
+    /// A client without a source of random keys (section 5.3): [`Unmasked`](crate::Unmasked) is for servers.
+    NoRandom,
     /// The transport claims to have moved more bytes than it was given room for.
     ImpossibleCount,
 }
@@ -165,6 +167,7 @@ impl fmt::Display for MisuseError {
                 "the memory for permessage-deflate is of no use: give a window a power of two of bytes, 512 to 32,768, \
                  a table of hashes a power of two of entries, an output at least one byte"
             }
+            Self::NoRandom => "a client needs random keys: give it a generator, `Unmasked` is for servers",
             Self::ImpossibleCount => "the transport claims to have moved more bytes than it was given",
         })
     }

@@ -2,6 +2,8 @@
 
 use rand_core::CryptoRng;
 
+use crate::MisuseError;
+
 /// A cryptographically secure source of random bytes.
 ///
 /// "The masking key needs to be unpredictable; thus, the masking key MUST be derived from a strong source of entropy"
@@ -13,12 +15,23 @@ use rand_core::CryptoRng;
 pub trait Random {
     /// Fills `dest` with random bytes.
     fn fill(&mut self, dest: &mut [u8]);
+
+    /// Whether it makes keys: every source does but [`Unmasked`], which a client cannot have.
+    #[doc(hidden)]
+    fn makes_keys(&self) -> bool {
+        true
+    }
 }
 
 impl<R: CryptoRng + ?Sized> Random for R {
     fn fill(&mut self, dest: &mut [u8]) {
         self.fill_bytes(dest);
     }
+}
+
+/// Whether that source will do for a client.
+pub(crate) fn check_keys(random: &(impl Random + ?Sized)) -> Result<(), MisuseError> {
+    if random.makes_keys() { Ok(()) } else { Err(MisuseError::NoRandom) }
 }
 
 /// A generator of rand_core 0.6 (embassy-rp, esp-hal and embedded-tls have such), as a [`Random`].
@@ -51,11 +64,16 @@ impl<R: rand_core_09::CryptoRng> Random for RandCore09<R> {
     }
 }
 
-/// The source of a server, which needs none: "A server MUST NOT mask any frames that it sends to the client".
+/// The source of a server, which needs none: "A server MUST NOT mask any frames that it sends to the client". For a client
+/// it is refused, with [`MisuseError::NoRandom`](crate::MisuseError::NoRandom).
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unmasked;
 
 impl Random for Unmasked {
     fn fill(&mut self, _: &mut [u8]) {}
+
+    fn makes_keys(&self) -> bool {
+        false
+    }
 }

@@ -7,6 +7,7 @@ use crate::{
     extension::{Codec, Plain},
     handshake::{ClientHandshake, HeadLine, RequestHead, Response, ServerHandshake, ServerStep, Step},
     proto::Session,
+    random::check_keys,
 };
 
 /// Performs the opening handshake of a client over a connected transport (RFC 6455 section 4.1).
@@ -63,7 +64,8 @@ async fn open<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec>(
     mut codec: C,
     observe: Option<&mut impl FnMut(HeadLine<'_>)>,
 ) -> Result<WebSocket<T, G, R, W, C>, Refused<T::Error, R>> {
-    if let Err(error) = Session::check_buffers(rx.bytes(), tx.bytes()) {
+    let usable = Session::check_buffers(rx.bytes(), tx.bytes()).and(check_keys(&random));
+    if let Err(error) = usable {
         return Err(Refused { error: error.into(), rx, body: 0..0 });
     }
     let mut handshake = ClientHandshake::begin(request);

@@ -38,14 +38,15 @@ pub struct WebSocket<T, G, R, W, C = Plain> {
     codec: C,
 }
 
-impl<T, G, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
+impl<T, G: Random, R: Buffer, W: Buffer> WebSocket<T, G, R, W> {
     /// A connection whose opening handshake is done, from its pieces; the inverse of [`into_parts`](Self::into_parts) but for
     /// the codec, which is [`Plain`]: [`with_codec`](Self::with_codec) takes another.
     ///
     /// # Errors
-    /// [`MisuseError::BufferTooSmall`].
+    /// [`MisuseError::BufferTooSmall`], or [`MisuseError::NoRandom`] for a client with [`Unmasked`](crate::Unmasked).
     pub fn from_parts(io: T, session: Session, random: G, rx: R, tx: W) -> Result<Self, MisuseError> {
         Session::check_buffers(rx.bytes(), tx.bytes())?;
+        session.check_random(&random)?;
         Ok(Self { io, session, random, rx, tx, codec: Plain::NEW })
     }
 

@@ -274,6 +274,11 @@ impl Outbound {
         }
     }
 
+    /// Whether this is a client.
+    pub(crate) const fn is_masking(&self) -> bool {
+        self.flags.has(MASKED)
+    }
+
     /// A fresh one, at a client.
     fn masking_key(&self, random: &mut dyn Random) -> Option<MaskingKey> {
         self.flags.has(MASKED).then(|| {

@@ -8,6 +8,7 @@ use crate::{
     buffer::slice,
     extension::{Decoder, Encoder},
     frame::MAX_REASON,
+    random::check_keys,
 };
 
 /// One WebSocket connection after its opening handshake: the whole protocol, with no I/O and no buffers of its own.
@@ -63,6 +64,11 @@ impl Session {
             return Err(MisuseError::BufferTooSmall { needed: MIN_TX as u16 });
         }
         Ok(())
+    }
+
+    /// Whether that source will do.
+    pub(crate) fn check_random(&self, random: &dyn Random) -> Result<(), MisuseError> {
+        if self.outbound.is_masking() { check_keys(random) } else { Ok(()) }
     }
 
     /// The next step towards receiving something: [`Step::Part`] when there is something.

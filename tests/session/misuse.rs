@@ -1,12 +1,12 @@
 //! Calls that may not be made: refused, nothing is sent, and the connection goes on.
 
 use sockling::{
-    Closed, Config, Error, Kind, MIN_RX, MIN_TX, Message, MisuseError, MisuseError::*, Role, blocking,
-    proto::Session,
+    Closed, Config, Error, Kind, MIN_RX, MIN_TX, Message, MisuseError, MisuseError::*, Request, Role,
+    Unmasked, asynch, blocking, proto::Session,
 };
 
 use crate::support::{
-    Counter, Script,
+    Counter, Script, block_on,
     drive::{Fail, Got, ROLES, Setup, TIMED_OUT, Ws, wire},
     frames,
 };
@@ -162,7 +162,7 @@ fn buffers_that_are_too_small() {
         let (rx, tx) = (vec![0; rx], vec![0; tx]);
         let made = blocking::WebSocket::from_parts(io(), session(), Counter(0), rx.clone(), tx.clone());
         assert_eq!(made.err(), error);
-        let made = sockling::asynch::WebSocket::from_parts(io(), session(), Counter(0), rx, tx);
+        let made = asynch::WebSocket::from_parts(io(), session(), Counter(0), rx, tx);
         assert_eq!(made.err(), error);
     }
     assert!(
@@ -175,6 +175,26 @@ fn buffers_that_are_too_small() {
         )
         .is_ok()
     );
+}
+
+/// Section 5.3: "The masking key needs to be unpredictable".
+#[test]
+fn a_client_without_random_keys() {
+    let (rx, tx) = (|| [0; MIN_RX], || [0; MIN_TX]);
+    let io = || Script::new(&[], 1);
+    for role in ROLES {
+        let session = || Session::new(role, &Config::DEFAULT);
+        let refused = (role == Role::Client).then_some(NoRandom);
+        assert_eq!(blocking::WebSocket::from_parts(io(), session(), Unmasked, rx(), tx()).err(), refused);
+        assert_eq!(asynch::WebSocket::from_parts(io(), session(), Unmasked, rx(), tx()).err(), refused);
+    }
+    let request = Request::new("sensor.example", "/feed");
+    let script = io();
+    let refused = Some(Error::Misuse(NoRandom));
+    assert_eq!(blocking::connect(script.clone(), &request, Unmasked, rx(), tx()).err(), refused);
+    let connecting = asynch::connect(script.clone(), &request, Unmasked, rx(), tx());
+    assert_eq!(block_on(connecting).err(), refused);
+    assert!(script.output.borrow().is_empty(), "nothing was sent");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::{
     handshake::{ClientHandshake, HeadLine},
     http::Authority,
     proto::{Mode, Session},
+    random::check_keys,
 };
 
 /// How an attempt, or a connection, ended.
@@ -123,7 +124,9 @@ pub(super) async fn open<'s, 'c, C: Connect>(
         }
     };
     codec.restart();
-    Session::check_buffers(rx, tx).map_err(|error| Failure::WebSocket(error.into()))?;
+    Session::check_buffers(rx, tx)
+        .and_then(|()| check_keys(random))
+        .map_err(|error| Failure::WebSocket(error.into()))?;
     let mut handshake = ClientHandshake::begin(request);
     handshake.draw(random);
     #[cfg(feature = "deflate")]
