@@ -127,7 +127,7 @@ pub(super) fn trim(mut text: &[u8]) -> &[u8] {
 
 /// Whether `text` is one or more of RFC 9110's `tchar` (section 5.6.2).
 #[must_use]
-pub fn is_token(text: &[u8]) -> bool {
+pub const fn is_token(text: &[u8]) -> bool {
     is_visible(text, SEPARATORS)
 }
 
@@ -139,18 +139,31 @@ pub fn is_field_value(text: &[u8]) -> bool {
 
 /// Whether `text` is one or more visible ASCII characters and none of those in `except`: no space, no control
 /// character.
-pub(crate) fn is_visible(text: &[u8], except: &str) -> bool {
-    !text.is_empty() && text.iter().all(|byte| is_visible_but(*byte, except))
+pub(crate) const fn is_visible(text: &[u8], except: &[u8]) -> bool {
+    let mut rest = text;
+    while let [byte, others @ ..] = rest {
+        if !is_visible_but(*byte, except) {
+            return false;
+        }
+        rest = others;
+    }
+    !text.is_empty()
 }
 
 /// The same of one character.
 #[cfg_attr(not(feature = "std"), inline(never))]
-fn is_visible_but(byte: u8, except: &str) -> bool {
-    byte.is_ascii_graphic() && except.bytes().all(|other| other != byte)
+const fn is_visible_but(byte: u8, mut except: &[u8]) -> bool {
+    while let [other, rest @ ..] = except {
+        if *other == byte {
+            return false;
+        }
+        except = rest;
+    }
+    byte.is_ascii_graphic()
 }
 
 /// The visible characters that are no `tchar`.
-const SEPARATORS: &str = "\"(),/:;<=>?@[\\]{}";
+const SEPARATORS: &[u8] = b"\"(),/:;<=>?@[\\]{}";
 
 pub(super) fn is_tchar(byte: u8) -> bool {
     is_visible_but(byte, SEPARATORS)
