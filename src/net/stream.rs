@@ -36,6 +36,12 @@ impl IoError {
     pub(super) fn is_block(&self) -> bool {
         self.0.kind() == io::ErrorKind::WouldBlock
     }
+
+    /// Whether the peer takes nothing any more. What it sent before may still be there to be read.
+    pub(super) fn is_gone(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        matches!(self.0.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+    }
 }
 
 impl fmt::Display for IoError {
@@ -67,6 +73,8 @@ pub struct Stream {
     always: bool,
     moved: bool,
     paused: bool,
+    /// Writes time out, see [`set_muted`](Self::set_muted).
+    muted: bool,
     /// How many bytes were read and written.
     counts: (u64, u64),
 }
@@ -99,7 +107,8 @@ impl Stream {
 
     fn new(raw: Raw) -> Self {
         let layers = Layers::default();
-        Self { raw, layers, pausing: false, always: false, moved: false, paused: false, counts: (0, 0) }
+        let (pausing, always, moved, paused, muted) = (false, false, false, false, false);
+        Self { raw, layers, pausing, always, moved, paused, muted, counts: (0, 0) }
     }
 
     /// Goes on over TLS, once its handshake is done.
@@ -219,6 +228,13 @@ impl Stream {
         core::mem::replace(&mut self.paused, false)
     }
 
+    /// Makes writes time out, after one that failed, so that a driver goes on with reading: for next to no time.
+    pub(super) fn set_muted(&mut self, muted: bool) {
+        self.set_deadline(Instant::now().checked_add(Duration::from_millis(100)));
+        self.set_pausing(false, false);
+        self.muted = muted;
+    }
+
     /// How many bytes were read and written so far.
     pub(super) const fn counts(&self) -> (u64, u64) {
         self.counts
@@ -264,6 +280,9 @@ impl Read for Stream {
 
 impl Write for Stream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.muted {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let n = self.layers.write(&mut self.raw, buf)?;
         self.moved = true;
         self.counts.1 += n as u64;

@@ -248,6 +248,10 @@ impl WebSocket {
 
     /// Closes the socket if the error is a final one.
     fn end(&mut self, error: crate::Error<IoError>) -> Error {
+        let error = match error {
+            crate::Error::Io(ref io) if io.is_gone() => self.last_word().unwrap_or(error),
+            _ => error,
+        };
         match error {
             crate::Error::Misuse(_) => {}
             ref error if error.is_timeout() => {}
@@ -256,6 +260,22 @@ impl WebSocket {
             _ => self.finish(false),
         }
         Error::from_core(error)
+    }
+
+    /// Where the peer takes nothing any more, what is left to read may end with a close frame, which says why: a
+    /// message that it refuses, say, it does not read to its end. A stream that the caller brought may wait for ever.
+    fn last_word(&mut self) -> Option<crate::Error<IoError>> {
+        if self.over || self.inner.io().tcp_stream().is_none() {
+            return None;
+        }
+        self.inner.io_mut().set_muted(true);
+        while self.inner.next(Mode::Parts).is_ok() {}
+        self.inner.io_mut().set_muted(false);
+        let session = self.inner.session_mut();
+        // The end, also where it is a reset.
+        let _ = session.received(0, usize::MAX);
+        let closed = session.closed();
+        closed.received.map(|_| crate::Error::Closed(closed))
     }
 
     fn closed(&mut self, closed: Closed) -> CloseInfo {

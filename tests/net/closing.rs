@@ -183,3 +183,25 @@ fn dropped_without_closing() {
     drop(options().connect(&url).unwrap());
     assert!(peer.join().unwrap());
 }
+
+/// A server that refuses a message does not read the rest of it, so that writing fails: its close frame has the reason.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_close_frame_is_found_where_writing_failed() {
+    let (url, server) = serve(|mut tcp| {
+        open(&mut tcp, &[&[0x81, 1, b'x', 0x88, 9, 0x03, 0xF1][..], b"too big"].concat());
+        // A socket that is dropped with unread data resets the connection.
+        tcp.read_exact(&mut [0; 1000]).unwrap();
+    });
+    let mut ws = options().connect(&url).unwrap();
+    let begin = Instant::now();
+    let mut send = || ws.send(&vec![0; 64 << 20]).unwrap_err();
+    for error in [send(), send(), ws.recv().unwrap_err()] {
+        let Error::Closed(close) = error else {
+            panic!("{error}");
+        };
+        assert_eq!((close.code(), close.reason()), (CloseCode::MESSAGE_TOO_BIG, "too big"));
+    }
+    assert!(begin.elapsed() < ms(900), "{:?}", begin.elapsed());
+    server.join().unwrap();
+}

@@ -164,3 +164,17 @@ async fn lost() {
     let error = ws.unwrap().recv().await.unwrap_err();
     assert!(matches!(error, Error::Io(_)), "{error:?}");
 }
+
+/// A server that refuses a message does not read the rest of it, so that writing fails: its close frame has the reason.
+#[tokio::test(start_paused = true)]
+async fn a_close_frame_is_found_where_writing_failed() {
+    let early = [&frame(0x81, b"x", None)[..], &frame(0x88, &close_body(1009, "too big"), None)].concat();
+    let (mut ws, peer) = client(&ConnectOptions::new(), 1000, &early, |io| io).await;
+    drop(peer);
+    for error in [ws.send(&[0; 5000]).await.unwrap_err(), ws.recv().await.unwrap_err()] {
+        let Error::Closed(close) = error else {
+            panic!("{error}");
+        };
+        assert_eq!((close.code(), close.reason()), (CloseCode::MESSAGE_TOO_BIG, "too big"));
+    }
+}

@@ -62,8 +62,8 @@ impl Connection {
                 }
                 match settled(poll_once(this.inner.drive(&Want::Receive(mode)), cx)) {
                     Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-                    Poll::Ready(Err(error)) => {
-                        if this.ends(&error, cx) {
+                    Poll::Ready(Err(mut error)) => {
+                        if this.ends(&mut error, cx) {
                             return Poll::Ready(Err(this.explain(error)));
                         }
                     }
@@ -173,8 +173,8 @@ impl Connection {
                 ready!(this.inner.io_mut().poll_end(cx));
                 match settled(op(&mut this.inner, cx)) {
                     Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-                    Poll::Ready(Err(error)) => {
-                        if this.ends(&error, cx) {
+                    Poll::Ready(Err(mut error)) => {
+                        if this.ends(&mut error, cx) {
                             return Poll::Ready(Err(this.explain(error)));
                         }
                     }
@@ -196,7 +196,7 @@ impl Connection {
         self.as_side(Side::Receiving, cx, |this, cx| {
             loop {
                 ready!(this.inner.io_mut().poll_end(cx));
-                let error = match settled(poll_once(this.inner.close(code, reason), cx)) {
+                let mut error = match settled(poll_once(this.inner.close(code, reason), cx)) {
                     Poll::Ready(Ok(closed)) => crate::Error::Closed(closed),
                     Poll::Ready(Err(error)) => error,
                     Poll::Pending => {
@@ -212,7 +212,7 @@ impl Connection {
                         continue;
                     }
                 };
-                if this.ends(&error, cx) {
+                if this.ends(&mut error, cx) {
                     return Poll::Ready(match error {
                         crate::Error::Closed(closed) => Ok(this.closed(closed)),
                         error => Err(Error::from_core(error)),
@@ -305,7 +305,13 @@ impl Connection {
     }
 
     /// Ends the socket after a final error; `false` when that takes a while, and the call is to be made again.
-    fn ends(&mut self, error: &crate::Error<IoError>, cx: &mut Context<'_>) -> bool {
+    fn ends(&mut self, error: &mut crate::Error<IoError>, cx: &mut Context<'_>) -> bool {
+        if let crate::Error::Io(io) = error
+            && io.is_gone()
+            && let Some(closed) = self.last_word(cx)
+        {
+            *error = crate::Error::Closed(closed);
+        }
         let linger = match error {
             crate::Error::Misuse(_) => return true,
             // "the server MUST close the TCP connection immediately": but a client that still sends would have its own
@@ -320,6 +326,27 @@ impl Connection {
         }
         self.inner.io_mut().cut(cx);
         true
+    }
+
+    /// Where the peer takes nothing any more, what is left to read may end with a close frame, which says why: a
+    /// message that it refuses, say, it does not read to its end.
+    fn last_word(&mut self, cx: &mut Context<'_>) -> Option<Closed> {
+        /// More than a socket holds, and an end for streams of the caller's.
+        const PARTS: u32 = 1 << 16;
+        if self.is_over() {
+            return None;
+        }
+        self.inner.io_mut().mute();
+        for _ in 0..PARTS {
+            if !matches!(poll_once(self.inner.next(Mode::Parts), cx), Poll::Ready(Ok(()))) {
+                break;
+            }
+        }
+        let session = self.inner.session_mut();
+        // The end, also where it is a reset.
+        let _ = session.received(0, usize::MAX);
+        let closed = session.closed();
+        closed.received.map(|_| closed)
     }
 
     fn explain(&self, error: crate::Error<IoError>) -> Error {

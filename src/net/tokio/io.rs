@@ -23,6 +23,8 @@ pub(super) struct Io {
     /// Writes that would have to wait fail instead, so that the driver goes on with reading. The task is woken all the
     /// same when there is room.
     yielding: bool,
+    /// All writes do.
+    muted: bool,
     ending: Option<Ending>,
 }
 
@@ -39,11 +41,16 @@ struct Ending {
 
 impl Io {
     pub(super) const fn new(stream: Stream) -> Self {
-        Self { stream: Some(stream), yielding: false, ending: None }
+        Self { stream: Some(stream), yielding: false, muted: false, ending: None }
     }
 
     pub(super) const fn set_yielding(&mut self) {
         self.yielding = true;
+    }
+
+    /// Makes writes yield from now on, after one that failed, so that the driver goes on with reading.
+    pub(super) const fn mute(&mut self) {
+        self.muted = true;
     }
 
     pub(super) const fn stream(&self) -> Option<&Stream> {
@@ -129,6 +136,9 @@ impl Io {
         let Some(stream) = &mut self.stream else {
             return Err(IoError(io::ErrorKind::NotConnected.into()));
         };
+        if self.muted {
+            return Err(IoError(io::ErrorKind::WouldBlock.into()));
+        }
         let would_block = || Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
         poll_fn(|cx| match poll(Pin::new(&mut *stream), cx) {
             Poll::Pending if yielding => would_block(),
