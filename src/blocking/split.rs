@@ -4,7 +4,7 @@ use std::{
     vec::Vec,
 };
 
-use embedded_io::{Error as _, ErrorKind, Read, Write};
+use embedded_io::{ErrorKind, Read, Write};
 
 use super::WebSocket;
 use crate::{
@@ -74,6 +74,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A transport that fails after the connection had ended otherwise is no news.
+fn io_error<E: embedded_io::Error>(owed: &Mutex<Owed>, error: E) -> Error<E> {
+    match lock(owed).control.closing.outcome_of_error() {
+        Some(failure) if error.kind() != ErrorKind::TimedOut => failure.into(),
+        _ => Error::Io(error),
+    }
+}
+
 impl<WIo: Write, G: Random, E> Shared<WIo, G, E> {
     /// Writes what is owed, unless the other half is writing: it does so then, before or after it lets go.
     fn pay(&self) -> Result<(), Error<WIo::Error>> {
@@ -102,13 +110,13 @@ impl<WIo: Write, G: Random, E> Out<WIo, G, E> {
             match act {
                 Act::Transmit => {
                     let pending = self.data.get(self.outbound.range()).unwrap_or_default();
-                    match self.io.write(pending).map_err(Error::Io)? {
+                    match self.io.write(pending).map_err(|error| io_error(owed, error))? {
                         0 => return Err(Error::WriteZero),
                         n => self.outbound.sent(n)?,
                     }
                 }
                 Act::Flush => {
-                    self.io.flush().map_err(Error::Io)?;
+                    self.io.flush().map_err(|error| io_error(owed, error))?;
                     self.outbound.flushed();
                 }
                 Act::Done => return Ok(()),
@@ -241,13 +249,9 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec> 
 
     fn read(&mut self) -> Result<(), Error<RIo::Error>> {
         let read = self.io.read(self.inbound.space(self.rx.bytes_mut()));
-        let closing = &mut lock(&self.shared.owed).control.closing;
-        let n = read.map_err(|error| match closing.outcome_of_error() {
-            Some(failure) if error.kind() != ErrorKind::TimedOut => failure.into(),
-            _ => Error::Io(error),
-        })?;
+        let n = read.map_err(|error| io_error(&self.shared.owed, error))?;
         if n == 0 {
-            closing.end();
+            lock(&self.shared.owed).control.closing.end();
         }
         Ok(self.inbound.received(n, self.rx.bytes().len())?)
     }

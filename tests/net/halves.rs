@@ -122,3 +122,26 @@ fn a_stream_of_the_callers_cannot_be_cut() {
     assert!(matches!(ws.split(), Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::Unsupported));
     server.join().unwrap();
 }
+
+/// Where the server refuses what is being sent, it is not news that writing fails.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_reader_tells_the_close_frame_where_writing_failed() {
+    for _ in 0..20 {
+        let (url, server) = serve(|mut tcp| {
+            open(&mut tcp, &[&[0x88, 9, 0x03, 0xF1][..], b"too big"].concat());
+            // A socket that is dropped with unread data resets the connection.
+            tcp.read_exact(&mut [0; 1000]).unwrap();
+        });
+        let (mut reader, mut writer) = options().connect(&url).unwrap().split().unwrap();
+        let sending = thread::spawn(move || writer.send(&vec![0; 16 << 20]).unwrap_err());
+        server.join().unwrap();
+        let error = reader.recv().unwrap_err();
+        let Error::Closed(close) = error else {
+            panic!("{error}");
+        };
+        assert_eq!((close.code(), close.reason()), (CloseCode::MESSAGE_TOO_BIG, "too big"));
+        let error = sending.join().unwrap();
+        assert!(!error.is_timeout(), "{error}");
+    }
+}
