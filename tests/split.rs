@@ -348,3 +348,36 @@ fn two_threads() {
     let (n, _, end) = client.0.join().unwrap();
     assert!(end.starts_with("Closed"), "{n} {end}");
 }
+
+/// What the peer does not read any more.
+struct Broken;
+
+impl embedded_io::ErrorType for Broken {
+    type Error = ErrorKind;
+}
+
+impl embedded_io_async::Write for Broken {
+    async fn write(&mut self, _: &[u8]) -> Result<usize, ErrorKind> {
+        Err(ErrorKind::BrokenPipe)
+    }
+
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+/// That a close frame cannot be answered is no news.
+#[test]
+fn the_reader_tells_the_close_frame_where_writing_fails() {
+    let (io, _, _) = pipes(&frame(0x88, &close_body(1009, "too big"), KEY), 1000);
+    let mut ws = server(io);
+    let mut split = ws.split(|io| (&mut io.read, Broken));
+    let (mut reader, mut writer) = split.halves();
+    let end = join(async { reader.recv().await.map(|m| m.kind()) }, async {}).0;
+    assert!(
+        matches!(end, Err(Error::Closed(closed)) if closed.received == Some(CloseCode::MESSAGE_TOO_BIG)),
+        "{end:?}"
+    );
+    assert_eq!(reader.close_reason(), "too big");
+    assert!(!matches!(once(writer.send("late")), Some(Ok(()))));
+}

@@ -120,6 +120,12 @@ impl<'a, WIo, G, E> Shared<'a, WIo, G, E> {
         result
     }
 
+    /// A transport that fails after the connection had ended otherwise is no news.
+    fn io_error<T>(&self, error: T) -> Error<T> {
+        let outcome = self.control.get().closing.outcome_of_error();
+        outcome.map_or(Error::Io(error), Into::into)
+    }
+
     fn waiting(&self, party: Party) -> &Cell<Option<Waker>> {
         let [reader, writer] = &self.waiting;
         match party {
@@ -182,13 +188,13 @@ impl<WIo: Write, G: Random, E> Turn<'_, '_, WIo, G, E> {
             match act {
                 Act::Transmit => {
                     let pending = out.data.get(out.outbound.range()).unwrap_or_default();
-                    match out.io.write(pending).await.map_err(Error::Io)? {
+                    match out.io.write(pending).await.map_err(|error| shared.io_error(error))? {
                         0 => return Err(Error::WriteZero),
                         n => out.outbound.sent(n)?,
                     }
                 }
                 Act::Flush => {
-                    out.io.flush().await.map_err(Error::Io)?;
+                    out.io.flush().await.map_err(|error| shared.io_error(error))?;
                     out.outbound.flushed();
                 }
                 Act::Done => return Ok(()),
@@ -304,13 +310,9 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec>
                     return Poll::Ready(Err(error));
                 }
             }
-            read.as_mut().poll(cx).map_err(Error::Io)
+            read.as_mut().poll(cx).map_err(|error| shared.io_error(error))
         })
-        .await
-        .map_err(|error| match (error, shared.control.get().closing.outcome_of_error()) {
-            (Error::Io(_), Some(failure)) => failure.into(),
-            (error, _) => error,
-        })?;
+        .await?;
         if n == 0 {
             shared.with(|control| control.closing.end());
         }
