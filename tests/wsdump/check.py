@@ -294,6 +294,9 @@ def case_a_certificate_that_is_not_trusted(directory="/tmp"):
     assert code == 1 and "not to be trusted" in err, (code, err)
     code, out, err = run("--ca", pem, lines=b"hello\n", url=url)
     assert (code, out, err) == (0, b"hello\n", ""), (code, out, err)
+    for file in [pem + ".not", __file__]:
+        code, out, err = run("--ca", file, url=url)
+        assert code == 1 and f"wsdump: {file}: " in err, (code, err)
     code, out, err = run("--danger-accept-invalid-certificates", lines=b"hello\n", url=url)
     assert (code, out) == (0, b"hello\n") and "WARNING" in err, (code, out, err)
     os.remove(key)

@@ -7,7 +7,7 @@ mod terminal;
 mod trace;
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, IsTerminal},
     process,
     sync::{
@@ -146,7 +146,9 @@ fn options(args: &Args) -> Result<ConnectOptions, Box<dyn core::error::Error>> {
         options = options.proxy(proxy);
     }
     if let Some(path) = &args.ca {
-        options = options.add_root_certificates(fs::read(path)?)?;
+        let in_file = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+        let pem = fs::read(path).map_err(|error| in_file(&error))?;
+        options = options.add_root_certificates(pem).map_err(|error| in_file(&error))?;
     }
     if args.deflate {
         options = options.deflate(DeflateOptions::default());
