@@ -376,7 +376,7 @@ impl fmt::Display for CloseInfo {
 }
 
 /// The answer of a server to an opening handshake.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpResponse {
     /// The status code.
@@ -413,6 +413,31 @@ impl HttpResponse {
     }
 }
 
+/// All as text, as errors that end a program show it: no cookies, and of the body the start.
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Enough to see what it says.
+        const SHOWN: usize = 512;
+        let headers = self.headers.iter().map(|(name, value)| {
+            let secret = name.eq_ignore_ascii_case("Set-Cookie");
+            (name, if secret { Text(b"(redacted)") } else { Text(value) })
+        });
+        let (body, more) = self.body.split_at(self.body.len().min(SHOWN));
+        let mut out = f.debug_struct("HttpResponse");
+        out.field("status", &self.status).field("reason", &self.reason);
+        out.field("headers", &headers.collect::<Vec<_>>()).field("body", &Text(body));
+        if more.is_empty() { out.finish() } else { out.finish_non_exhaustive() }
+    }
+}
+
+struct Text<'a>(&'a [u8]);
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&String::from_utf8_lossy(self.0), f)
+    }
+}
+
 /// Status and reason phrase.
 impl fmt::Display for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -423,7 +448,7 @@ impl fmt::Display for HttpResponse {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::ToOwned;
+    use std::{borrow::ToOwned, format, vec};
 
     use super::*;
 
@@ -433,6 +458,23 @@ mod tests {
         check::<Error>();
         const fn send<T: Send>() {}
         send::<super::super::WebSocket>();
+    }
+
+    /// `main` shows the error that it returns so.
+    #[test]
+    fn answers_are_shown_as_text() {
+        let field = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
+        let mut response = HttpResponse {
+            status: 403,
+            reason: "Forbidden".to_owned(),
+            headers: vec![field("Server", b"x\xFF"), field("set-cookie", b"sid=42")],
+            body: b"Go \"away\"\n".to_vec(),
+        };
+        let head = r#"HttpResponse { status: 403, reason: "Forbidden", headers: [("Server", "x\u{fffd}"), "#;
+        let head = head.replace("\\u{fffd}", "\u{fffd}") + r#"("set-cookie", "(redacted)")], body: "#;
+        assert_eq!(format!("{response:?}"), head.clone() + r#""Go \"away\"\n" }"#);
+        response.body = vec![b'a'; 1000];
+        assert_eq!(format!("{response:?}"), format!("{head}{:?}, .. }}", "a".repeat(512)));
     }
 
     #[test]
