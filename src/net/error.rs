@@ -117,7 +117,7 @@ impl Error {
     }
 
     /// Whether time ran out. After [`Timeout`](Self::Timeout) the connection is over; after a time-out of the socket,
-    /// and when it would block, the same call goes on where it stopped.
+    /// and when it would block, the same call goes on where it stopped, and after `send` it is `resume_send` that does.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self {
@@ -261,7 +261,11 @@ impl fmt::Display for Error {
             Self::ConnectionLost => f.write_str("the connection was lost: it ended without a close frame"),
             Self::Random(error) => write!(f, "the system gives no random bytes for masking keys: {error}"),
             Self::Io(error) if is_wait(error) => {
-                f.write_str("the time limit of the socket was over: the same call goes on where it stopped")
+                f.write_str(match error.kind() {
+                    io::ErrorKind::WouldBlock => "the socket is not ready",
+                    _ => "the time limit of the socket was over",
+                })?;
+                f.write_str(": call it again, but after `send` call `resume_send`")
             }
             Self::Io(error) => write!(f, "the connection failed: {error}"),
             Self::QueueFull => {
@@ -475,6 +479,15 @@ mod tests {
         assert_eq!(format!("{response:?}"), head.clone() + r#""Go \"away\"\n" }"#);
         response.body = vec![b'a'; 1000];
         assert_eq!(format!("{response:?}"), format!("{head}{:?}, .. }}", "a".repeat(512)));
+    }
+
+    #[test]
+    fn what_to_do_after_a_time_out() {
+        for kind in [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut] {
+            let shown = format!("{}", Error::Io(kind.into()));
+            assert!(shown.contains("resume_send"), "{shown}");
+            assert_eq!(shown.contains("time limit"), kind == io::ErrorKind::TimedOut, "{shown}");
+        }
     }
 
     #[test]
