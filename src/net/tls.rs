@@ -68,7 +68,8 @@ impl Tls {
             }
             raw.flush()?;
             if input.fill(raw)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                let what = "the peer ended it during the handshake of TLS, and may not speak TLS";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Each kind of bad input has its own error.
 
 use std::{
-    io::{ErrorKind, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpListener,
     time::Instant,
 };
@@ -189,7 +189,7 @@ fn status_without_its_body() {
     let (url, server) = serve(|mut tcp| {
         read_head(&mut tcp);
         tcp.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\n").unwrap();
-        let _ = std::io::Read::read(&mut tcp, &mut [0]);
+        let _ = tcp.read(&mut [0]);
     });
     let error = options().handshake_timeout(ms(100)).connect(&url).unwrap_err();
     assert!(matches!(&error, Error::Status(response) if response.status == 403), "{error:?}");
@@ -288,4 +288,17 @@ fn options_do_not_show_secrets() {
     let options = ConnectOptions::new().header("Authorization", "Bearer secret");
     let shown = format!("{options:?}");
     assert!(shown.contains("Authorization") && !shown.contains("secret"), "{shown}");
+}
+
+/// A server of `ws` that is asked for `wss` may just hang up.
+#[test]
+fn an_end_during_the_handshake_of_tls() {
+    let (url, server) = serve(|mut tcp| {
+        assert!(tcp.read(&mut [0; 4096]).unwrap() > 0);
+    });
+    let error = options().connect(&url.replace("ws://", "wss://")).unwrap_err();
+    server.join().unwrap();
+    assert!(matches!(&error, Error::Io(io) if io.kind() == ErrorKind::UnexpectedEof), "{error:?}");
+    assert!(!error.is_permanent());
+    assert!(error.to_string().contains("may not speak TLS"), "{error}");
 }
