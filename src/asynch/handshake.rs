@@ -128,8 +128,8 @@ pub(crate) async fn run<T: Read + Write>(
 
 /// Performs the opening handshake of a server over an accepted transport (RFC 6455 section 4.2).
 ///
-/// `decide` sees the request and answers it: [`Response::accept`] or [`Response::reject`]. The request's head has to
-/// fit in `rx`.
+/// `decide` sees the request and answers it: [`Response::accept`] or [`Response::reject`]. One that cannot be sent refuses
+/// the client with 500. The request's head has to fit in `rx`.
 ///
 /// # Errors
 /// [`Error::Handshake`] if the request is refused, by `decide` or by the rules; the client was told so.
@@ -175,7 +175,7 @@ pub async fn accept_with<'a, T: Read + Write, R: Buffer, W: Buffer, C: Codec>(
                     (Some(request), Some(decide)) => decide(&request),
                     _ => Response::reject(500),
                 };
-                handshake.respond(response, rx.bytes())?;
+                handshake.answer(response, rx.bytes())?;
             }
             ServerStep::Transmit => match io.write(handshake.pending(tx.bytes())).await.map_err(Error::Io)? {
                 0 => return Err(Error::WriteZero),

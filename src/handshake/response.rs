@@ -76,6 +76,7 @@ impl<'a> Response<'a> {
             426 => "Upgrade Required",
             429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
+            500 => "Internal Server Error",
             503 => "Service Unavailable",
             _ => "",
         }

@@ -151,6 +151,16 @@ impl<'a> ServerHandshake<'a> {
         Ok(())
     }
 
+    /// Answers the request with a response that may be one that cannot be sent: the client is refused with 500 then, and
+    /// the error is that of [`poll`](Self::poll).
+    pub(crate) fn answer(&mut self, response: Response<'a>, rx: &[u8]) -> Result<(), HandshakeError> {
+        if let Err(error) = self.respond(response, rx) {
+            self.respond(Response::reject(500), rx)?;
+            self.verdict = Err(error);
+        }
+        Ok(())
+    }
+
     /// What waits to be written.
     #[must_use]
     pub fn pending<'b>(&self, tx: &'b [u8]) -> &'b [u8] {

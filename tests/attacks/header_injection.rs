@@ -91,7 +91,12 @@ fn row_19_responses() {
     let refuse = |response: Response<'static>, error: HandshakeError| {
         let opened = accept(&Config::DEFAULT, &input, 1000, &|_| response);
         assert_eq!(opened.result, Err(Error::Handshake(error)), "{response:?}");
-        assert_eq!(opened.sent, b"", "{response:?}");
+        // Nothing of it is sent; the client is not left without an answer.
+        assert_eq!(
+            opened.sent,
+            b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "{response:?}"
+        );
     };
     for bad in BAD {
         let value: &'static [(&str, &str)] = vec![("X", bad)].leak();
