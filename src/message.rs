@@ -48,6 +48,13 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The same in memory of its own, which outlives the next call on the connection.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn into_owned(self) -> crate::net::OwnedMessage {
+        self.into()
+    }
+
     /// What it is, as [`send_part`](crate::blocking::WebSocket::send_part) takes it.
     #[must_use]
     pub const fn kind(&self) -> Kind {

@@ -325,6 +325,13 @@ impl From<UrlError> for Error {
     }
 }
 
+/// For a program's own sockets and files, beside the connection: `?` is all that they need.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 impl From<HandshakeError> for Error {
     fn from(error: HandshakeError) -> Self {
         Self::Handshake(error)

@@ -338,7 +338,8 @@ impl Connection {
         }
         self.inner.io_mut().mute();
         for _ in 0..PARTS {
-            if !matches!(poll_once(self.inner.next(Mode::Parts), cx), Poll::Ready(Ok(()))) {
+            let read = poll_once(self.inner.drive(&Want::Receive(Mode::Parts)), cx);
+            if !matches!(read, Poll::Ready(Ok(()))) {
                 break;
             }
         }

@@ -16,7 +16,6 @@ mod connect;
 mod connection;
 mod dial;
 mod io;
-mod message;
 mod race;
 mod sink;
 mod split;
@@ -26,8 +25,9 @@ mod websocket;
 
 pub use accept::accept_async;
 pub use connect::connect_async;
-pub use message::{CloseFrame, OwnedMessage};
 pub use sink::MessageStream;
 pub use split::{Reader, Writer};
 pub use stream::Stream;
 pub use websocket::WebSocket;
+
+pub use super::message::{CloseFrame, OwnedMessage};

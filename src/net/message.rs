@@ -2,7 +2,19 @@ use std::{borrow::ToOwned, string::String, vec::Vec};
 
 use crate::{CloseCode, Message};
 
-/// A message that owns its payload, or a control frame: what a [`MessageStream`](super::MessageStream) is of.
+/// A message that owns its payload, or a control frame: what outlives the next call on its connection, and what a
+/// `MessageStream` (feature `tokio`) is of.
+///
+/// ```no_run
+/// # fn main() -> Result<(), sockling::net::Error> {
+/// let mut ws = sockling::connect("ws://localhost:9001/")?;
+/// let question = ws.recv()?.into_owned();
+/// if let Some(answer) = question.as_message() {
+///     ws.send(answer)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OwnedMessage {
@@ -88,7 +100,13 @@ impl OwnedMessage {
         }
     }
 
-    /// The same, borrowed; or the close frame that this is.
+    /// The same, as `send` takes it; `None` for a close frame, which `close` sends.
+    #[must_use]
+    pub fn as_message(&self) -> Option<Message<'_>> {
+        self.borrow().ok()
+    }
+
+    /// The same, or the close frame that this is.
     pub(super) fn borrow(&self) -> Result<Message<'_>, Option<&CloseFrame>> {
         Ok(match self {
             Self::Text(text) => Message::Text(text),
@@ -153,7 +171,8 @@ mod tests {
             Message::Pong(&[4]),
         ] {
             let owned = OwnedMessage::from(message);
-            assert_eq!(owned.borrow(), Ok(message));
+            assert_eq!((owned.borrow(), owned.as_message()), (Ok(message), Some(message)));
+            assert_eq!(message.into_owned(), owned);
             assert_eq!(owned.as_bytes(), message.as_bytes());
             assert_eq!(owned.as_text(), message.as_text());
             assert_eq!(owned.into_data(), message.as_bytes());
@@ -161,6 +180,7 @@ mod tests {
         let close = CloseFrame { code: CloseCode::NORMAL, reason: "bye".into() };
         let message = OwnedMessage::Close(Some(close.clone()));
         assert_eq!((message.borrow(), message.is_close()), (Err(Some(&close)), true));
+        assert_eq!(message.as_message(), None);
         assert_eq!((message.as_bytes(), message.clone().into_data()), (&b"bye"[..], b"bye".to_vec()));
         assert_eq!(OwnedMessage::from("a"), OwnedMessage::text("a"));
         assert_eq!(OwnedMessage::from(vec![1]), OwnedMessage::binary([1]));
