@@ -301,6 +301,14 @@ impl<'a> ClientHandshake<'a> {
                     if self.status == 101 {
                         return self.open();
                     }
+                    // RFC 9110 section 15.2: "A client MUST be able to parse one or more 1xx responses received prior to
+                    // a final response, even if the client does not expect one." They count towards the limits.
+                    if self.status < 200 {
+                        self.status = 0;
+                        self.content_length = NONE;
+                        self.scanner.restart();
+                        continue;
+                    }
                     self.body = true;
                     self.wire.compact(rx);
                     break;

@@ -41,6 +41,11 @@ impl LineScanner {
         Self { scanned: 0, left: max, place: Place::Text }
     }
 
+    /// At the beginning of another head, which shares the limit of the one that is over.
+    pub(crate) fn restart(&mut self) {
+        (self.scanned, self.place) = (0, Place::Text);
+    }
+
     /// How many bytes of the current line were scanned.
     #[must_use]
     pub const fn scanned(&self) -> usize {

@@ -153,7 +153,8 @@ pub(super) fn explain<R: Buffer>(
             response.body = body.get(..HttpResponse::MAX_BODY).unwrap_or(body).into();
             Error::Status(response.into())
         }
-        crate::Error::Io(_) if !matches!(response.status, 0 | 101) => Error::Status(response.into()),
+        // Not that of an interim response.
+        crate::Error::Io(_) if !matches!(response.status, 0..200) => Error::Status(response.into()),
         error => Error::from_core(error).within(Phase::Handshake),
     }
 }

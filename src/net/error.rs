@@ -416,6 +416,8 @@ impl HttpResponse {
     pub(super) fn push(&mut self, line: HeadLine<'_>) {
         match line {
             HeadLine::Status { code, reason } => {
+                // What an interim response said before is not what this one says.
+                self.headers.clear();
                 self.status = code;
                 self.reason = String::from_utf8_lossy(reason).into_owned();
             }

@@ -196,6 +196,30 @@ fn status_without_its_body() {
     server.join().unwrap();
 }
 
+/// RFC 9110 section 15.2: an interim response is not the answer, and what it says is not said by the one that is.
+#[test]
+fn interim_responses() {
+    let interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nRetry-After: 1\r\n\r\n";
+    let (url, server) = serve(|mut tcp| {
+        read_head(&mut tcp);
+        tcp.write_all(interim).unwrap();
+        tcp.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno").unwrap();
+    });
+    let error = options().connect(&url).unwrap_err();
+    let Error::Status(response) = error else { panic!("{error:?}") };
+    assert_eq!((response.status, &response.body[..], response.headers.len()), (403, &b"no"[..], 1));
+    server.join().unwrap();
+
+    let (url, server) = serve(|mut tcp| {
+        read_head(&mut tcp);
+        tcp.write_all(interim).unwrap();
+        let _ = std::io::Read::read(&mut tcp, &mut [0]);
+    });
+    let error = options().handshake_timeout(ms(100)).connect(&url).unwrap_err();
+    assert!(matches!(error, Error::Timeout(Phase::Handshake)), "{error:?}");
+    server.join().unwrap();
+}
+
 #[test]
 fn no_websocket_server() {
     type Check = fn(&Error) -> bool;

@@ -83,6 +83,10 @@ impl HttpConnect {
                 let (code, reason) = status_line(line)?;
                 trace!("received HTTP {}", code);
                 self.response.push(HeadLine::Status { code, reason });
+            } else if line.is_empty() && matches!(self.response.status, 100 | 102..=199) {
+                // RFC 9110 section 15.2: a client takes interim responses before the final one.
+                self.response.status = 0;
+                self.scanner.restart();
             } else if line.is_empty() {
                 return self.end_of_head();
             } else {
@@ -191,6 +195,7 @@ mod tests {
                 "HTTP/1.0 200 OK\r\nProxy-agent: tinyproxy/1.11\r\n\r\n",
                 "HTTP/1.1 200\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
                 "HTTP/1.1 204 \r\n\r\n",
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
             ] {
                 assert_eq!(answer(text.as_bytes(), size), Ok(true), "{text}");
                 assert_eq!(answer(&text.as_bytes()[..text.len() - 1], size), Ok(false), "{text}");
