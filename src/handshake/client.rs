@@ -377,8 +377,11 @@ impl<'a> ClientHandshake<'a> {
         }
         let bit = 1 << field as u8;
         let seen = match field {
-            // "contains a value that is not an ASCII case-insensitive match for the value "websocket""
-            Field::Upgrade => find_token(value, b"websocket").is_some(),
+            // "contains a value that is not an ASCII case-insensitive match for the value "websocket"": with another one
+            // (RFC 9110 section 7.8) there is a protocol below it that this end does not speak.
+            Field::Upgrade if !value.eq_ignore_ascii_case(b"websocket") => {
+                return Err(HandshakeError::Invalid(field));
+            }
             // "doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade""
             Field::Connection => find_token(value, b"upgrade").is_some(),
             Field::Accept | Field::Protocol if self.seen & bit != 0 => {

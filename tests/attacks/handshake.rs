@@ -188,7 +188,12 @@ fn row_34_upgrades_that_are_none() {
             format!("x {right}"),
         ] {
             let by = format!("{name}: {bad}\r\n");
-            refuse_response(&replaced(response(""), line, &by), HandshakeError::Missing(field));
+            let error = if field == Field::Upgrade {
+                HandshakeError::Invalid(field)
+            } else {
+                HandshakeError::Missing(field)
+            };
+            refuse_response(&replaced(response(""), line, &by), error);
             refuse_request(&replaced(request(""), line, &by), HandshakeError::Invalid(field), 400);
         }
         refuse_response(&replaced(response(""), line, ""), HandshakeError::Missing(field));
@@ -201,7 +206,10 @@ fn row_34_upgrades_that_are_none() {
             format!("{name}: keep-alive ,{right} , x\r\n"),
             format!("{name}: keep-alive\r\n{name}: {right}\r\n"),
         ] {
-            assert_eq!(connect(&REQUEST, &replaced(response(""), line, &good), 400).result, Ok(()), "{good}");
+            // A request lists what it would like; a response, what is there now.
+            let is_list = good.contains("keep-alive");
+            let answered = connect(&REQUEST, &replaced(response(""), line, &good), 400).result;
+            assert_eq!(answered.is_ok(), !(is_list && field == Field::Upgrade), "{good}");
             let opened = accept(&Config::DEFAULT, &replaced(request(""), line, &good), 1000, &yes);
             assert_eq!(opened.status(), 101, "{good}");
         }
@@ -217,7 +225,7 @@ fn row_34_heads_that_are_no_http() {
         (upgrade(), "Upgrade: websocket\r"),
         (upgrade(), "Upgrade: websocket\0\r\n"),
         (upgrade(), "Upgrade: websocket\r\n folded\r\n"),
-        (upgrade(), "Upgrade:\r\n websocket\r\n"),
+        ("Connection: Upgrade", "Connection:\r\n Upgrade\r\n"),
         (upgrade(), "Upgrade : websocket\r\n"),
         (upgrade(), " Upgrade: websocket\r\n"),
         (upgrade(), "Upgrade websocket\r\n"),

@@ -185,7 +185,7 @@ fn answers_that_open_the_connection() {
             "HTTP/1.1 101 \r\nConnection: Upgrade, Keep-Alive\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: \t{ACCEPT} \r\n\r\n"
         ),
         format!(
-            "HTTP/1.1 101 x\r\nConnection: keep-alive\r\nConnection: ,upgrade,\r\nUpgrade: websocket, x\r\nSec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
+            "HTTP/1.1 101 x\r\nConnection: keep-alive\r\nConnection: ,upgrade,\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
         ),
     ] {
         assert_eq!(answer(&plain(), &head), OK, "{head}");
@@ -202,8 +202,12 @@ fn answers_that_fail() {
     let lower = ACCEPT.to_ascii_lowercase();
     for (response, error) in [
         (head(&format!("{c}{a}")), HandshakeError::Missing(Field::Upgrade)),
-        (head(&format!("Upgrade: http\r\n{c}{a}")), HandshakeError::Missing(Field::Upgrade)),
-        (head(&format!("Upgrade: websocket2\r\n{c}{a}")), HandshakeError::Missing(Field::Upgrade)),
+        (head(&format!("Upgrade: http\r\n{c}{a}")), HandshakeError::Invalid(Field::Upgrade)),
+        (head(&format!("Upgrade: websocket2\r\n{c}{a}")), HandshakeError::Invalid(Field::Upgrade)),
+        (head(&format!("Upgrade: foo, websocket\r\n{c}{a}")), HandshakeError::Invalid(Field::Upgrade)),
+        (head(&format!("Upgrade: websocket, foo\r\n{c}{a}")), HandshakeError::Invalid(Field::Upgrade)),
+        (head(&format!("{u}Upgrade: foo\r\n{c}{a}")), HandshakeError::Invalid(Field::Upgrade)),
+        (head(&format!("Upgrade: foo\r\n{u}{c}{a}")), HandshakeError::Invalid(Field::Upgrade)),
         (head(&format!("{u}{a}")), HandshakeError::Missing(Field::Connection)),
         (head(&format!("{u}Connection: something\r\n{a}")), HandshakeError::Missing(Field::Connection)),
         (head(&format!("{u}Connection: notupgrade\r\n{a}")), HandshakeError::Missing(Field::Connection)),
