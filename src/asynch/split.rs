@@ -122,7 +122,7 @@ impl<'a, WIo, G, E> Shared<'a, WIo, G, E> {
 
     /// A transport that fails after the connection had ended otherwise is no news.
     fn io_error<T>(&self, error: T) -> Error<T> {
-        let outcome = self.control.get().closing.outcome_of_error();
+        let outcome = self.with(|control| control.closing.end_by_error());
         outcome.map_or(Error::Io(error), Into::into)
     }
 
@@ -267,12 +267,12 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec>
         loop {
             let control = shared.control.get();
             if control.closing.is_closing() {
-                shared.turn(Party::Reader).await.drain().await?;
+                or_read_on(shared.turn(Party::Reader).await.drain().await)?;
             } else if control.is_owing() {
                 // What can be written at once is. Else it waits, since reading must not.
                 let drained = pin!(async { shared.turn(Party::Reader).await.drain().await });
                 if let Some(result) = now_or_never(drained).await {
-                    result?;
+                    or_read_on(result)?;
                 }
             }
             let (inbound, decoder, rx) = (&mut *self.inbound, &mut *self.decoder, self.rx.bytes_mut());
@@ -306,9 +306,7 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec>
         let n = poll_fn(|cx| {
             if !drained && let Poll::Ready(result) = drain.as_mut().poll(cx) {
                 drained = true;
-                if let Err(error) = result {
-                    return Poll::Ready(Err(error));
-                }
+                or_read_on(result)?;
             }
             read.as_mut().poll(cx).map_err(|error| shared.io_error(error))
         })
@@ -317,6 +315,14 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec>
             shared.with(|control| control.closing.end());
         }
         Ok(self.inbound.received(n, len)?)
+    }
+}
+
+/// What came before writing failed is not lost; reading ends where there is nothing more.
+fn or_read_on<E>(written: Result<(), Error<E>>) -> Result<(), Error<E>> {
+    match written {
+        Err(Error::Io(_)) => Ok(()),
+        written => written,
     }
 }
 

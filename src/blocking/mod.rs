@@ -7,7 +7,7 @@
 //! If the transport returns an error in the middle of anything, nothing is lost: what was read stays in the receive
 //! buffer, and what was not written in the send buffer. After a time-out the same call goes on where it stopped
 //! ([`resume_send`](WebSocket::resume_send) for `send`). A transport that reports [`TimedOut`] while a pong is to be
-//! written does not keep `recv` from reading.
+//! written does not keep `recv` from reading, nor does one that fails to write it, until there is nothing more to be read.
 //!
 //! [`TimedOut`]: embedded_io::ErrorKind::TimedOut
 
@@ -201,7 +201,7 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
                 Act::Part | Act::Done => return Ok(()),
                 Act::Receive => {
                     let space = self.session.space(self.rx.bytes_mut());
-                    let n = self.io.read(space).map_err(|error| io_error(&self.session, error))?;
+                    let n = self.io.read(space).map_err(|error| io_error(&mut self.session, error))?;
                     self.session.received(n, self.rx.bytes().len())?;
                 }
                 Act::Grow => {
@@ -223,12 +223,13 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
         }
     }
 
-    /// Reading may go on where writing has to wait.
+    /// Reading goes on where writing has to wait, and where it failed: what came before is not lost, and reading ends
+    /// where there is nothing more.
     fn defer(&mut self, error: T::Error, want: &Want<'_>) -> Result<(), Error<T::Error>> {
-        if error.kind() == ErrorKind::TimedOut && want.reads() && self.session.defer_transmit() {
+        if want.reads() && self.session.defer_transmit() {
             return Ok(());
         }
-        Err(io_error(&self.session, error))
+        Err(io_error(&mut self.session, error))
     }
 }
 
@@ -252,11 +253,13 @@ fn tell<T: Write, W: Buffer>(io: &mut T, session: &mut Session, tx: &mut W, rand
 }
 
 /// A transport that fails after the connection had ended otherwise is no news.
-fn io_error<E: embedded_io::Error>(session: &Session, error: E) -> Error<E> {
-    match session.outcome_of_error() {
-        Some(failure) if error.kind() != ErrorKind::TimedOut => failure.into(),
-        _ => Error::Io(error),
+fn io_error<E: embedded_io::Error>(session: &mut Session, error: E) -> Error<E> {
+    if error.kind() != ErrorKind::TimedOut
+        && let Some(failure) = session.control.closing.end_by_error()
+    {
+        return failure.into();
     }
+    Error::Io(error)
 }
 
 impl<T, G, R: Buffer, W, C> WebSocket<T, G, R, W, C> {

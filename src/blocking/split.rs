@@ -4,7 +4,7 @@ use std::{
     vec::Vec,
 };
 
-use embedded_io::{ErrorKind, Read, Write};
+use embedded_io::{Error as _, ErrorKind, Read, Write};
 
 use super::WebSocket;
 use crate::{
@@ -76,10 +76,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A transport that fails after the connection had ended otherwise is no news.
 fn io_error<E: embedded_io::Error>(owed: &Mutex<Owed>, error: E) -> Error<E> {
-    match lock(owed).control.closing.outcome_of_error() {
-        Some(failure) if error.kind() != ErrorKind::TimedOut => failure.into(),
-        _ => Error::Io(error),
+    if error.kind() != ErrorKind::TimedOut
+        && let Some(failure) = lock(owed).control.closing.end_by_error()
+    {
+        return failure.into();
     }
+    Error::Io(error)
 }
 
 impl<WIo: Write, G: Random, E> Shared<WIo, G, E> {
@@ -179,10 +181,15 @@ impl<RIo: Read, WIo: Write<Error = RIo::Error>, G: Random, R: Buffer, C: Codec> 
 
     /// Writes what is owed, decodes one thing, reads once at most; whether there is something for the caller.
     pub(crate) fn advance(&mut self, mode: Mode) -> Result<bool, Error<RIo::Error>> {
-        if self.is_closing() {
-            lock(&self.shared.out).drain(&self.shared.owed)?;
+        let paid = if self.is_closing() {
+            lock(&self.shared.out).drain(&self.shared.owed)
         } else {
-            self.shared.pay()?;
+            self.shared.pay()
+        };
+        match paid {
+            // What came before writing failed is not lost; reading ends where there is nothing more.
+            Err(Error::Io(error)) if error.kind() != ErrorKind::TimedOut => {}
+            paid => paid?,
         }
         let act = {
             let Owed { control, slot } = &mut *lock(&self.shared.owed);

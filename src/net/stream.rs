@@ -283,7 +283,8 @@ impl Write for Stream {
         if self.muted {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let n = self.layers.write(&mut self.raw, buf)?;
+        // After one that failed there is nothing to pause for: what has come is read, up to the end.
+        let n = self.layers.write(&mut self.raw, buf).inspect_err(|error| self.moved &= is_wait(error))?;
         self.moved = true;
         self.counts.1 += n as u64;
         Ok(n)

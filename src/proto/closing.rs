@@ -143,6 +143,15 @@ impl Closing {
         }
     }
 
+    /// The same where the transport failed, which with that outcome is the end.
+    pub(crate) fn end_by_error(&mut self) -> Option<Failure> {
+        let outcome = self.outcome_of_error();
+        if outcome.is_some() {
+            self.end();
+        }
+        outcome
+    }
+
     /// What comes now has its own time; the closing handshake has one for all of it.
     #[cfg_attr(feature = "std", inline)]
     pub(crate) const fn next_deadline(&mut self) {

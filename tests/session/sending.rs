@@ -1,10 +1,13 @@
 //! What is written: frames for messages of all sizes, several in one write, pongs to a peer that does not read.
 
-use sockling::{Error, Kind, MIN_TX, Message, Role};
+use std::{cell::Cell, rc::Rc};
+
+use embedded_io::ErrorKind;
+use sockling::{Error, Kind, MIN_TX, Message, ProtocolError, Role};
 
 use crate::support::{
     Counter, Script, Seen,
-    drive::{Got, ROLES, Setup, TIMED_OUT, wire},
+    drive::{Fail, Got, ROLES, Setup, TIMED_OUT, Ws, closed, patiently, wire},
     frame, frames,
 };
 
@@ -221,7 +224,7 @@ fn a_send_that_cannot_be_written_does_not_keep_from_reading() {
 struct Full;
 
 impl embedded_io::ErrorType for Full {
-    type Error = embedded_io::ErrorKind;
+    type Error = ErrorKind;
 }
 
 impl embedded_io::Write for Full {
@@ -235,7 +238,7 @@ impl embedded_io::Write for Full {
 
 impl embedded_io::Read for Full {
     fn read(&mut self, _: &mut [u8]) -> Result<usize, Self::Error> {
-        Err(embedded_io::ErrorKind::TimedOut)
+        Err(ErrorKind::TimedOut)
     }
 }
 
@@ -293,6 +296,118 @@ fn empty_frames_behind_a_full_buffer() {
                     let last: &[u8] = if closes { &[0x88] } else { &[0x81, 0x8A] };
                     assert!(sent.ends_with(last), "{fed}: {sent:x?}");
                 });
+            }
+        }
+    }
+}
+
+/// A transport whose writes fail, so many of them: the peer has sent all that it had to say, and is gone.
+#[derive(Clone)]
+struct Gone(Script, Rc<Cell<usize>>);
+
+impl Gone {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        match self.1.get() {
+            0 => embedded_io::Write::write(&mut self.0, buf),
+            left => {
+                self.1.set(left - 1);
+                Err(ErrorKind::BrokenPipe)
+            }
+        }
+    }
+}
+
+impl embedded_io::ErrorType for Gone {
+    type Error = ErrorKind;
+}
+
+impl embedded_io::Read for Gone {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        embedded_io::Read::read(&mut self.0, buf)
+    }
+}
+
+impl embedded_io::Write for Gone {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        self.write(buf)
+    }
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+impl embedded_io_async::Read for Gone {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        embedded_io_async::Read::read(&mut self.0, buf).await
+    }
+}
+
+impl embedded_io_async::Write for Gone {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        self.write(buf)
+    }
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+/// Receives until something else than a message comes.
+fn rest(mut recv: impl FnMut() -> Result<Got, Fail>) -> (Vec<Got>, Fail) {
+    let mut got = vec![];
+    loop {
+        match recv() {
+            Ok(message) => got.push(message),
+            Err(error) => return (got, error),
+        }
+    }
+}
+
+#[test]
+fn a_pong_that_cannot_be_written_does_not_lose_what_came_before_the_end() {
+    let said: [(u8, &[u8]); 4] = [(0x89, b"1"), (0x81, b"one"), (0x89, b"2"), (0x81, b"two")];
+    let close = [3, 233, b'b', b'y', b'e'];
+    let messages = vec![Got::text("one"), Got::text("two")];
+    for role in ROLES {
+        let (setup, lost) = (Setup::new(role), wire(role, &said));
+        let ended = [lost.clone(), wire(role, &[(0x88, &close)])].concat();
+        let broken = [lost.clone(), wire(role, &[(0x83, b"")])].concat();
+        for (input, end) in [
+            (&ended, Error::Closed(closed(1001, 1001))),
+            (&broken, Error::Protocol(ProtocolError::ReservedOpcode(3))),
+            (&lost, Error::ConnectionLost),
+        ] {
+            for step in setup.steps {
+                let io = || Gone(Script::new(input, *step), Rc::new(Cell::new(usize::MAX)));
+                let (mut blocking, mut asynch) = (setup.blocking(&io()), setup.asynch(&io()));
+                let both: [&mut dyn Ws; 2] = [&mut blocking, &mut asynch];
+                for ws in both {
+                    assert_eq!(rest(|| ws.recv()), (messages.clone(), end), "{step}");
+                    // It is over for every other call, too.
+                    if input != &lost {
+                        assert_eq!(ws.send(Message::Text("late")), Err(end), "{step}");
+                    }
+                }
+                #[cfg(feature = "std")]
+                {
+                    let (mut reader, _writer) = setup.blocking(&io()).split(|io| (io.clone(), io));
+                    assert_eq!(rest(|| reader.recv().map(Got::from)), (messages.clone(), end));
+                }
+                let mut ws = setup.asynch(&io());
+                let mut split = ws.split(|io| (io.clone(), io.clone()));
+                let (mut reader, _writer) = split.halves();
+                let recv = || patiently(async { reader.recv().await.map(Got::from) });
+                assert_eq!(rest(recv), (messages.clone(), end));
+            }
+        }
+        // A transport that recovers is one that works.
+        for failures in 0..10 {
+            let io = || Gone(Script::new(&lost, 9), Rc::new(Cell::new(failures)));
+            let (mut blocking, mut asynch) = (setup.blocking(&io()), setup.asynch(&io()));
+            let both: [&mut dyn Ws; 2] = [&mut blocking, &mut asynch];
+            for ws in both {
+                let (got, end) = rest(|| ws.recv());
+                assert_eq!(got, messages);
+                assert_eq!(end, Error::ConnectionLost);
             }
         }
     }

@@ -56,9 +56,17 @@ impl<T: Read + Write, K: Clock, D: Decoder, E: Encoder> Connection<'_, T, K, D, 
     /// that.
     ///
     /// # Cancel safety
-    /// Nothing is lost: there is one await in it, and all changes come after it.
+    /// Nothing is lost: all changes come after the await that they are the result of.
     pub(super) async fn step(&mut self) -> Result<Found, Error<T::Error>> {
-        match self.poll()? {
+        let mut step = self.poll()?;
+        if step.is_write() {
+            match self.line.write(step).await {
+                // What came before writing failed is not lost; reading ends where there is nothing more.
+                Err(Error::Io(_)) if self.line.session.defer_transmit() => step = self.poll()?,
+                written => written?,
+            }
+        }
+        match step {
             Step::Part => return Ok(Found::Message),
             Step::Receive => {
                 let Line { io, session, .. } = &mut self.line;
@@ -67,7 +75,7 @@ impl<T: Read + Write, K: Clock, D: Decoder, E: Encoder> Connection<'_, T, K, D, 
                 session.received(n, self.rx.len())?;
             }
             Step::Grow => self.line.session.overflow(),
-            step => self.line.write(step).await?,
+            _ => {}
         }
         Ok(if self.poll()? == Step::Part { Found::Message } else { Found::Nothing })
     }
@@ -169,11 +177,13 @@ impl<T: Write, K: Clock, E: Encoder> Sender<T::Error> for Line<'_, T, K, E> {
 }
 
 /// A transport that fails after the connection had ended otherwise is no news.
-fn io_error<E: embedded_io::Error>(session: &Session, error: E) -> Error<E> {
-    match session.outcome_of_error() {
-        Some(failure) if error.kind() != ErrorKind::TimedOut => failure.into(),
-        _ => Error::Io(error),
+fn io_error<E: embedded_io::Error>(session: &mut Session, error: E) -> Error<E> {
+    if error.kind() != ErrorKind::TimedOut
+        && let Some(failure) = session.control.closing.end_by_error()
+    {
+        return failure.into();
     }
+    Error::Io(error)
 }
 
 /// What a future returns, unless it takes too long.
