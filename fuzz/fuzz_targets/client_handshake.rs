@@ -78,6 +78,10 @@ fuzz_target!(|data: &[u8]| {
         ],
     );
 
+    let interim: &[u8] =
+        if byte(u).is_multiple_of(4) { b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n" } else { b"" };
+    let input = [interim, &input].concat();
+
     let whole = run(&request, rx, tx, &[usize::MAX], &input);
     let by_byte = run(&request, rx, tx, &[1], &input);
     let cut = run(&request, rx, tx, &cuts.map(usize::from), &input);
@@ -105,17 +109,27 @@ fuzz_target!(|data: &[u8]| {
 
     // Never open without what RFC 6455 section 4.1 asks for.
     if let Ok(selected) = whole.result {
-        let (lines, rest) = split_head(&input).expect("a whole head");
+        let (lines, rest) = final_head(&input);
         assert_eq!(input.len() - rest.len(), whole.head);
         assert!(lines[0].starts_with(b"HTTP/1.1 101"));
         assert_eq!(values(&lines, "sec-websocket-accept"), [accept(&key)]);
-        assert!(has_token(&values(&lines, "upgrade"), "websocket"));
+        let upgrades = values(&lines, "upgrade");
+        assert!(!upgrades.is_empty() && upgrades.iter().all(|value| value.eq_ignore_ascii_case("websocket")));
         assert!(has_token(&values(&lines, "connection"), "upgrade"));
         assert_eq!(values(&lines, "sec-websocket-extensions"), [""; 0]);
         let protocol: Vec<_> = selected.map(|index| protocols[index].to_owned()).into_iter().collect();
         assert_eq!(values(&lines, "sec-websocket-protocol"), protocol);
     }
 });
+
+/// The head behind the interim ones, and what comes after it.
+fn final_head(input: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+    let (lines, rest) = split_head(input).expect("a head without an end was taken");
+    if lines[0].starts_with(b"HTTP/1.1 1") && !lines[0].starts_with(b"HTTP/1.1 101") {
+        return final_head(rest);
+    }
+    (lines, rest)
+}
 
 fn run(request: &Request<'_>, rx: usize, tx: usize, cuts: &[usize], input: &[u8]) -> Outcome {
     let mut handshake = ClientHandshake::new(request, &mut Nonce).expect("the request is fine");
@@ -158,10 +172,7 @@ fn run(request: &Request<'_>, rx: usize, tx: usize, cuts: &[usize], input: &[u8]
     let mut outcome = Outcome { result, lines, head: 0, early: vec![], output };
     if matches!(result, Ok(_) | Err(HandshakeError::Status(_))) {
         outcome.early = rx[handshake.early()].to_vec();
-        outcome.head = match split_head(input) {
-            Some((_, rest)) => input.len() - rest.len(),
-            None => panic!("a head without an end was taken"),
-        };
+        outcome.head = input.len() - final_head(input).1.len();
         assert!(input[outcome.head..].starts_with(&outcome.early), "early bytes");
         if result.is_ok() {
             assert_eq!(outcome.head + outcome.early.len(), read, "bytes are lost");
