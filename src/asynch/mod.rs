@@ -15,7 +15,7 @@
 pub(crate) mod handshake;
 mod split;
 
-use embedded_io::{Error as _, ErrorKind};
+use embedded_io::ErrorKind;
 use embedded_io_async::{Read, Write};
 pub use handshake::{accept, accept_with, connect, connect_with};
 pub use split::{Reader, Split, Writer};

@@ -15,7 +15,7 @@ mod handshake;
 #[cfg(feature = "std")]
 mod split;
 
-use embedded_io::{Error as _, ErrorKind, Read, Write};
+use embedded_io::{ErrorKind, Read, Write};
 pub use handshake::{Refused, accept, accept_with, connect, connect_with};
 #[cfg(feature = "std")]
 pub(crate) use split::halves;

@@ -153,12 +153,19 @@ impl<'a> ServerHandshake<'a> {
 
     /// Answers the request with a response that may be one that cannot be sent: the client is refused with 500 then, and
     /// the error is that of [`poll`](Self::poll).
-    pub(crate) fn answer(&mut self, response: Response<'a>, rx: &[u8]) -> Result<(), HandshakeError> {
-        if let Err(error) = self.respond(response, rx) {
-            self.respond(Response::reject(500), rx)?;
-            self.verdict = Err(error);
+    pub(crate) fn answer(&mut self, mut response: Response<'a>, rx: &[u8]) -> Result<(), HandshakeError> {
+        let mut first = None;
+        loop {
+            match (self.respond(response, rx), first) {
+                (Err(error), None) => first = Some(error),
+                (result, None) => return result,
+                (result, Some(error)) => {
+                    self.verdict = Err(error);
+                    return result;
+                }
+            }
+            response = Response::reject(500);
         }
-        Ok(())
     }
 
     /// What waits to be written.

@@ -213,7 +213,7 @@ fn interim_responses() {
     let (url, server) = serve(|mut tcp| {
         read_head(&mut tcp);
         tcp.write_all(interim).unwrap();
-        let _ = std::io::Read::read(&mut tcp, &mut [0]);
+        let _ = tcp.read(&mut [0]);
     });
     let error = options().handshake_timeout(ms(100)).connect(&url).unwrap_err();
     assert!(matches!(error, Error::Timeout(Phase::Handshake)), "{error:?}");
