@@ -125,3 +125,23 @@ fn no_pong_is_wanted_of_a_peer_that_closes() {
     assert_eq!(world.now(), ms(6200));
     assert_eq!(world.notes(), ["open", "close: received 1000, sent 1000; bye"]);
 }
+
+/// Pongs cannot be written any more, which loses neither messages nor the close code: there is no other attempt after it.
+#[test]
+fn what_a_server_said_before_it_went() {
+    for (step, gated) in [(usize::MAX, false), (1, false), (3, true)] {
+        let ping = |n: &str| Act::Send(frame(0x89, n.as_bytes(), None));
+        let close = Act::Send(frame(0x88, &close_body(4001, "bye"), None));
+        let said = [ping("1"), text("one"), ping("2"), text("two"), close, Act::Gone];
+        let server = said.into_iter().fold(Server::new(), |server, act| server.at(5, act));
+        let world = World::new([server.into()]);
+        world.step.set(step);
+        world.gated.set(gated);
+        let end = run(&world, Policy::DEFAULT, HOUR).unwrap();
+        assert_eq!(
+            world.notes(),
+            ["open", "one", "two", "close: received 4001, sent 4001; bye"],
+            "{step} {end:?}"
+        );
+    }
+}

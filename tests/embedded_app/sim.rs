@@ -56,6 +56,8 @@ pub enum Act {
     Send(Vec<u8>),
     Fin,
     Reset,
+    /// What was sent can still be read; writing fails.
+    Gone,
     /// From now on it neither answers nor acts.
     Vanish,
 }
@@ -101,6 +103,7 @@ pub struct Wire {
     parsed: usize,
     fin: bool,
     reset: bool,
+    gone: bool,
     closed: bool,
     serve: Serve,
     acts: Vec<(Duration, Act)>,
@@ -236,6 +239,7 @@ impl Wire {
             parsed: 0,
             fin: false,
             reset: false,
+            gone: false,
             closed: false,
             serve,
             acts: vec![],
@@ -257,6 +261,7 @@ impl Wire {
                 Act::Send(bytes) => self.to_client.extend(bytes),
                 Act::Fin => self.fin = true,
                 Act::Reset => self.reset = true,
+                Act::Gone => (self.fin, self.gone) = (true, true),
                 Act::Vanish => {
                     self.acts.clear();
                     if let Serve::Ws(server) = &mut self.serve {
@@ -439,6 +444,9 @@ impl embedded_io_async::Write for Socket {
             let wire = &mut wires[self.1];
             if wire.reset {
                 return Poll::Ready(Err(ErrorKind::ConnectionReset));
+            }
+            if wire.gone {
+                return Poll::Ready(Err(ErrorKind::BrokenPipe));
             }
             if !wire.takes() {
                 return Poll::Pending;
