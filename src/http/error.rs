@@ -34,7 +34,9 @@ impl fmt::Display for HeadError {
             Self::LineEnding => "a line of the head does not end with CR LF",
             Self::Folded => "a line of the head is folded",
             Self::FieldName => "a header field has no colon or an invalid name",
-            Self::ControlCharacter => "the head contains a control character",
+            Self::ControlCharacter => {
+                "the head contains a control character: the peer may not speak HTTP, or speak TLS (`wss://`)"
+            }
             Self::StatusLine => {
                 "the answer does not begin with an HTTP/1.1 status line: this may be no HTTP server"
             }

@@ -1,4 +1,7 @@
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    time::Duration,
+};
 
 use super::{
     Cancel, ConnectOptions, Error, HttpResponse, Phase, Stream, WebSocket,
@@ -114,6 +117,10 @@ impl ConnectOptions {
         let request = lists.request();
 
         // All that can be wrong here is found before anything is sent.
+        if [self.read_timeout, self.write_timeout].contains(&Some(Duration::ZERO)) {
+            let what = "a time-out of a read or write is zero: give at least a millisecond, or `None`";
+            return Err(Error::Io(io::Error::new(io::ErrorKind::InvalidInput, what)));
+        }
         let mut keys = Keys::client()?;
         ClientHandshake::new(&request, &mut keys)?;
         let (rx, tx) = self.sizes.allocate(&self.config.limits)?;

@@ -141,6 +141,7 @@ impl Error {
             Self::Cancelled | Self::Redirect { .. } => true,
             Self::Proxy { source, .. } => source.is_permanent(),
             Self::Tls(error) => is_refusal(error),
+            Self::Io(error) => error.kind() == io::ErrorKind::InvalidInput,
             Self::Status(response) => !matches!(response.status, 408 | 429 | 500..),
             Self::Handshake(error) => !matches!(error, HandshakeError::UnexpectedEof),
             Self::Closed(close) => {

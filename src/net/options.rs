@@ -165,7 +165,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets how the connection behaves, with its limits and its close timeout.
+    /// Sets how the connection behaves: all of it, also what [`limits`](Self::limits) and
+    /// [`close_timeout`](Self::close_timeout) have set before.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self

@@ -58,7 +58,10 @@ impl Trust {
         }
         let mut store = RootCertStore::empty();
         for root in &roots {
-            store.add(root.clone()).map_err(Error::Roots)?;
+            // What rustls says is about a peer's certificate, and there is no peer yet.
+            store.add(root.clone()).map_err(|_| {
+                Error::Roots(rustls::Error::General("one is no certificate, in PEM or DER".into()))
+            })?;
         }
         self.roots.extend(roots);
         self.forget();

@@ -67,6 +67,14 @@ pub struct WsUrl {
     user: Option<(String, String)>,
 }
 
+impl core::str::FromStr for WsUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        Self::parse(text)
+    }
+}
+
 impl WsUrl {
     /// Parses an absolute URL.
     ///

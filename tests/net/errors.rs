@@ -3,7 +3,7 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::TcpListener,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sockling::{
@@ -67,6 +67,10 @@ fn what_is_refused_before_connecting() {
         }
     }
     assert!(errors.iter().all(Error::is_permanent));
+    for zero in [new().read_timeout(Some(Duration::ZERO)), new().write_timeout(Some(Duration::ZERO))] {
+        let error = zero.connect(&url).unwrap_err();
+        assert!(error.is_permanent() && error.to_string().contains("is zero"), "{error}");
+    }
     // The system would have completed the connection without us.
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 }
