@@ -14,8 +14,12 @@
     )
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(feature = "std", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "std"), doc = "WebSocket (RFC 6455) without an allocator: see README.md.")]
+// Its programs are tests, and want these features.
+#![cfg_attr(all(feature = "std", feature = "deflate"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "std", feature = "deflate")),
+    doc = "WebSocket (RFC 6455), also without an allocator: see README.md."
+)]
 
 #[cfg(feature = "std")]
 extern crate std;
