@@ -15,13 +15,13 @@
 pub(crate) mod handshake;
 mod split;
 
-use embedded_io::ErrorKind;
 use embedded_io_async::{Read, Write};
 pub use handshake::{accept, accept_with, connect, connect_with};
 pub use split::{Reader, Split, Writer};
 
 use crate::{
     Buffer, CloseCode, Closed, Error, Kind, Message, MisuseError, Part, Random,
+    blocking::io_error,
     extension::{Codec, Encoder, Plain},
     proto::{Act, Mode, Outgoing, Session, Want},
 };
@@ -298,16 +298,6 @@ async fn tell<T: Write, W: Buffer>(io: &mut T, session: &mut Session, tx: &mut W
             return;
         }
     }
-}
-
-/// A transport that fails after the connection had ended otherwise is no news.
-fn io_error<E: embedded_io::Error>(session: &mut Session, error: E) -> Error<E> {
-    if error.kind() != ErrorKind::TimedOut
-        && let Some(failure) = session.control.closing.end_by_error()
-    {
-        return failure.into();
-    }
-    Error::Io(error)
 }
 
 impl<T, G, R: Buffer, W, C> WebSocket<T, G, R, W, C> {

@@ -253,7 +253,7 @@ fn tell<T: Write, W: Buffer>(io: &mut T, session: &mut Session, tx: &mut W, rand
 }
 
 /// A transport that fails after the connection had ended otherwise is no news.
-fn io_error<E: embedded_io::Error>(session: &mut Session, error: E) -> Error<E> {
+pub(crate) fn io_error<E: embedded_io::Error>(session: &mut Session, error: E) -> Error<E> {
     if error.kind() != ErrorKind::TimedOut
         && let Some(failure) = session.control.closing.end_by_error()
     {

@@ -7,12 +7,12 @@ use core::{
     time::Duration,
 };
 
-use embedded_io::ErrorKind;
 use embedded_io_async::{Read, Write};
 
 use super::{Clock, Sender};
 use crate::{
     CloseCode, Error, Kind, Message, Random,
+    blocking::io_error,
     extension::{Decoder, Encoder},
     proto::{Mode, Session, Step},
 };
@@ -174,16 +174,6 @@ impl<T: Write, K: Clock, E: Encoder> Sender<T::Error> for Line<'_, T, K, E> {
     fn set_compression(&mut self, enabled: bool) {
         self.encoder.set_enabled(enabled);
     }
-}
-
-/// A transport that fails after the connection had ended otherwise is no news.
-fn io_error<E: embedded_io::Error>(session: &mut Session, error: E) -> Error<E> {
-    if error.kind() != ErrorKind::TimedOut
-        && let Some(failure) = session.control.closing.end_by_error()
-    {
-        return failure.into();
-    }
-    Error::Io(error)
 }
 
 /// What a future returns, unless it takes too long.
