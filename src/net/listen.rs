@@ -149,7 +149,12 @@ impl ServerOptions {
     /// # Errors
     /// Those of [`TcpListener::bind`].
     pub fn bind(self, addr: impl ToSocketAddrs) -> io::Result<Server> {
-        Ok(Server { listener: TcpListener::bind(addr)?, options: self })
+        Ok(self.listen(TcpListener::bind(addr)?))
+    }
+
+    /// Listens with a listener of the caller's: one that a service manager has handed over, say.
+    pub const fn listen(self, listener: TcpListener) -> Server {
+        Server { listener, options: self }
     }
 
     /// Performs the opening handshake with the client at the other end of `tcp`, and accepts every valid request.
@@ -258,6 +263,14 @@ impl Server {
     /// That of the socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The listener, to poll it, or to set it to be non-blocking: `accept` fails with [`Error::Io`] and
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) then where no client waits, which is how a loop comes to see that it is
+    /// to end.
+    #[must_use]
+    pub const fn listener(&self) -> &TcpListener {
+        &self.listener
     }
 
     /// How it answers.

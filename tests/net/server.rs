@@ -1,8 +1,8 @@
 //! The listener: what it accepts, refuses, and survives.
 
 use std::{
-    io::{Read, Write},
-    net::TcpStream,
+    io::{ErrorKind, Read, Write},
+    net::{TcpListener, TcpStream},
     thread,
 };
 
@@ -48,6 +48,31 @@ fn one_bad_client_does_not_end_the_loop() {
     let addr = server.local_addr().unwrap();
     let client = thread::spawn(move || request(addr));
     assert!(matches!(incoming.next(), Some(Ok(_))));
+    client.join().unwrap();
+}
+
+#[test]
+fn a_listener_of_the_callers_that_does_not_wait() {
+    let server = ServerOptions::new().listen(TcpListener::bind("127.0.0.1:0").unwrap());
+    server.listener().set_nonblocking(true).unwrap();
+    let nobody = server.accept().unwrap_err();
+    assert!(matches!(&nobody, Error::Io(error) if error.kind() == ErrorKind::WouldBlock), "{nobody:?}");
+    assert!(nobody.is_timeout());
+    let url = format!("ws://{}", server.local_addr().unwrap());
+    let client = thread::spawn(move || {
+        let mut ws = options().connect(&url).unwrap();
+        ws.send("hello").unwrap();
+        assert!(matches!(ws.recv().unwrap_err(), Error::Closed(_)));
+    });
+    let mut ws = loop {
+        match server.accept() {
+            Err(error) if error.is_timeout() => thread::sleep(ms(1)),
+            ws => break ws.unwrap(),
+        }
+    };
+    // The connection waits.
+    assert_eq!(ws.recv().unwrap(), Message::Text("hello"));
+    ws.close(CloseCode::NORMAL, "").unwrap();
     client.join().unwrap();
 }
 
