@@ -246,24 +246,17 @@ impl<T: Read + Write, G: Random, R: Buffer, W: Buffer, C: Codec> WebSocket<T, G,
                 Act::Transmit => match self.io.write(self.session.pending(self.tx.bytes())).await {
                     Ok(0) => return Err(Error::WriteZero),
                     Ok(n) => self.session.sent(n)?,
-                    Err(error) => self.defer(error, want)?,
+                    Err(_) if self.session.reads_on(want) => {}
+                    Err(error) => return Err(io_error(&mut self.session, error)),
                 },
                 Act::Flush => match self.io.flush().await {
                     Ok(()) => self.session.flushed(),
-                    Err(error) => self.defer(error, want)?,
+                    Err(_) if self.session.reads_on(want) => {}
+                    Err(error) => return Err(io_error(&mut self.session, error)),
                 },
                 act => return Err(self.session.failure(act)),
             }
         }
-    }
-
-    /// Reading goes on where writing has to wait, and where it failed: what came before is not lost, and reading ends
-    /// where there is nothing more.
-    fn defer(&mut self, error: T::Error, want: &Want<'_>) -> Result<(), Error<T::Error>> {
-        if want.reads() && self.session.defer_transmit() {
-            return Ok(());
-        }
-        Err(io_error(&mut self.session, error))
     }
 
     /// Sends a close frame unless the connection is closing already; messages are received up to the peer's.

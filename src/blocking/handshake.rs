@@ -17,7 +17,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::Handshake`] if the server does not agree, or the request cannot be sent as it is; [`Error::Misuse`] if a
-/// buffer is too small; [`Error::Io`] of the transport.
+/// buffer is too small or `random` is [`Unmasked`]; [`Error::Io`] of the transport.
 pub fn connect<T: Read + Write, G: Random, R: Buffer, W: Buffer>(
     io: T,
     request: &Request<'_>,

@@ -30,7 +30,7 @@ impl<'a> Request<'a> {
     ///
     /// `host` is what the `Host` field says: a name or address, followed by `:port` unless it is the scheme's own, an
     /// address of IP version 6 in brackets. `path` begins with `/` and is percent-encoded, with the query if there is
-    /// one and without a fragment. Both are checked when the handshake begins.
+    /// one and without a fragment. What is wrong with either is told when the handshake begins.
     #[must_use]
     pub const fn new(host: &'a str, path: &'a str) -> Self {
         let config = Config::DEFAULT;

@@ -378,8 +378,8 @@ impl Session {
         self.outbound.flushed();
     }
 
-    /// Writing would have to wait longer than the caller does: [`poll`](Self::poll) goes on with reading, up to the
-    /// next [`Step::Receive`], so that a peer that does not read cannot keep this end from reading.
+    /// Writing would have to wait longer than the caller does, or failed: [`poll`](Self::poll) goes on with reading, up to
+    /// the next [`Step::Receive`], so that a peer that does not read cannot keep this end from reading.
     ///
     /// `false` if there is nothing to read any more and the caller has to wait.
     #[must_use]
@@ -387,6 +387,12 @@ impl Session {
         let receiving = self.control.closing.is_receiving();
         self.outbound.set_deferred(receiving);
         receiving
+    }
+
+    /// After a write that failed, or would have to wait: whether the driver goes on towards what it wants with reading. What
+    /// came before is not lost, and reading ends where there is nothing more.
+    pub(crate) fn reads_on(&mut self, want: &Want<'_>) -> bool {
+        want.reads() && self.defer_transmit()
     }
 
     /// Where to read to at [`Step::Receive`]; never empty then.

@@ -77,6 +77,7 @@ impl Inbound {
             Kind::Text if self.rules.has(UNCHECKED) => Message::UncheckedText(data),
             Kind::Text => match utf8::text(data) {
                 Ok(text) => Message::Text(text),
+                // It was checked before: `&str` wants it once more.
                 Err(_) if !CHECKED_AT_ONCE => Message::Text(""),
                 Err(error) => {
                     self.fail(&mut control.closing, error);
